@@ -1,0 +1,103 @@
+"""`[tool.nnlint]` of the nearest pyproject.toml, or nnlint.toml, as a frozen Config."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from nnlint.finding import Severity
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be followed; the message is one line and names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings; each field is the key of the same name, with hyphens."""
+
+    select: tuple[str, ...] = ()
+    extend_select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    per_file_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    exclude: tuple[str, ...] = ()
+    fail_on: Severity = Severity.INFO
+    output_format: str = "text"
+    # Where the settings come from. Patterns are relative to the folder that holds the file.
+    path: Path | None = None
+
+    @property
+    def root(self) -> Path:
+        return self.path.parent if self.path else Path.cwd()
+
+
+KEYS = tuple(spec.name.replace("_", "-") for spec in fields(Config) if spec.name != "path")
+
+
+def find_config(start: Path) -> Config:
+    """The settings that govern `start`: those of the nearest folder upwards that has any."""
+    start = start.absolute()
+    for folder in (start, *start.parents):
+        for name in ("nnlint.toml", "pyproject.toml"):
+            path = folder / name
+            if path.is_file() and (config := load_config(path)) is not None:
+                return config
+    return Config()
+
+
+def load_config(path: Path) -> Config | None:
+    """The settings in one file; None for a pyproject.toml that says nothing about nnlint."""
+    table = _read(path)
+    if path.name == "pyproject.toml":
+        tool = table.get("tool", {})
+        if not isinstance(tool, dict) or "nnlint" not in tool:
+            return None
+        table = tool["nnlint"]
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: [tool.nnlint] must be a table")
+    values = {key.replace("-", "_"): _value(path, key, value) for key, value in table.items()}
+    return Config(**values, path=path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+
+
+def _value(path: Path, key: str, value: Any) -> Any:
+    if key not in KEYS:
+        close = difflib.get_close_matches(key, KEYS, 1)
+        hint = f"did you mean `{close[0]}`?" if close else f"the keys are {', '.join(KEYS)}"
+        raise ConfigError(f"{path}: unknown key `{key}` for nnlint; {hint}")
+    if key == "output-format":
+        if not isinstance(value, str):
+            raise ConfigError(f"{path}: `{key}` must be a string")
+        return value
+    if key == "fail-on":
+        levels = [severity.value for severity in Severity]
+        if value not in levels:
+            raise ConfigError(f"{path}: `{key}` must be one of {', '.join(levels)}, not {value!r}")
+        return Severity(value)
+    if key == "per-file-ignores":
+        if not isinstance(value, dict) or not all(_is_strings(codes) for codes in value.values()):
+            raise ConfigError(f"{path}: `{key}` must be a table of file patterns, each with a list of rules")
+        return {pattern: tuple(codes) for pattern, codes in value.items()}
+    if not _is_strings(value):
+        raise ConfigError(f"{path}: `{key}` must be a list of strings, not {value!r}")
+    return tuple(value)
+
+
+def _is_strings(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)

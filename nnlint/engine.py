@@ -1,0 +1,231 @@
+"""Files -> gate -> model -> rules -> suppress -> sort -> Report. Prints nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nnlint.files
+from nnlint import fixes, registry, suppress
+from nnlint.config import Config
+from nnlint.finding import Finding, NotRun, Related, Report, Span, Tier
+from nnlint.page import Page
+from nnlint.rule import Problem, Rule
+
+if TYPE_CHECKING:
+    import libcst as cst
+
+    from nnlint.static.model import ScriptModel
+    from nnlint.static.source import Source, SourceError
+
+SYNTAX_ERROR = "NNL000"
+
+
+@dataclass(frozen=True)
+class Linter:
+    """The pages, the rules that run, and the codes that are reported."""
+
+    pages: Sequence[Page]
+    rules: Sequence[Rule]
+    codes: Collection[str]
+    # (pattern, codes) pairs, patterns relative to `root`.
+    per_file_ignores: Mapping[str, Collection[str]]
+    exclude: Sequence[str]
+    root: Path
+
+    @classmethod
+    def load(cls, config: Config | None = None) -> Linter:
+        """The linter that the settings ask for; raises RegistryError or SelectorError."""
+        config = config or Config()
+        pages = registry.pages()
+        codes = registry.select(pages, config.select, config.extend_select, config.ignore)
+        ignores = {
+            pattern: registry.expand(pages, selectors)
+            for pattern, selectors in config.per_file_ignores.items()
+        }
+        return cls(pages, registry.rules(codes), codes, ignores, config.exclude, config.root)
+
+    def check(self, paths: Iterable[str | Path]) -> Report:
+        """Everything there is to say about the files and folders; `-` is standard input."""
+        started = time.perf_counter()
+        findings: list[Finding] = []
+        sources: dict[str, str] = {}
+        names = [str(path) for path in paths]
+        found = nnlint.files.discover(
+            [Path(name) for name in names if name != nnlint.files.STDIN], self.exclude, self.root
+        )
+        not_run = found.not_run
+        read_stdin = nnlint.files.STDIN in names
+        for name in (*((nnlint.files.STDIN,) if read_stdin else ()), *map(str, found.files)):
+            result = self._check_file(name)
+            findings.extend(result.findings)
+            not_run.extend(result.not_run)
+            if result.findings:
+                sources[result.filename] = result.text
+        return Report(
+            findings=tuple(sorted(findings)),
+            not_run=tuple(sorted(not_run, key=lambda entry: (entry.filename, entry.what))),
+            files=len(found.files) + read_stdin,
+            seconds=time.perf_counter() - started,
+            sources=sources,
+        )
+
+    def check_text(self, text: str, filename: str = "<text>") -> Report:
+        """The same for a text that is no file."""
+        started = time.perf_counter()
+        result = self._check_bytes(text.encode(), filename)
+        return Report(
+            findings=tuple(sorted(result.findings)),
+            not_run=tuple(result.not_run),
+            files=1,
+            seconds=time.perf_counter() - started,
+            sources={filename: text},
+        )
+
+    def _check_file(self, name: str) -> _Result:
+        if name == nnlint.files.STDIN:
+            return self._check_bytes(sys.stdin.buffer.read(), "<stdin>")
+        try:
+            data = Path(name).read_bytes()
+        except OSError as error:
+            return _Result(name, not_run=(NotRun("read", error.strerror or str(error), name),))
+        return self._check_bytes(data, name)
+
+    def _check_bytes(self, data: bytes, filename: str) -> _Result:
+        # Only here does linting pay for libcst; `nnlint rules` and `nnlint explain` never do.
+        from nnlint.static.source import Source, SourceError
+
+        try:
+            source = Source.from_bytes(data, filename)
+            if not source.gate():
+                return self._finish(filename, source.text, [], [])
+            # Without this, a broken file that no rule has words for would pass as clean.
+            source.parse()
+        except SourceError as error:
+            return self._unreadable(error, data, filename)
+        due = [rule for rule in self.rules if _may_speak(rule, source.text)]
+        findings, not_run = _run(due, source) if due else ([], [])
+        return self._finish(filename, source.text, findings, not_run)
+
+    def _unreadable(self, error: SourceError, data: bytes, filename: str) -> _Result:
+        if SYNTAX_ERROR not in self._codes_for(filename):
+            return _Result(filename)
+        page = next(page for page in self.pages if page.code == SYNTAX_ERROR)
+        span = Span.of(error.row, error.column, error.row, error.column + 1)
+        finding = Finding(
+            page.code, page.name, error.message, filename, span, page.severity, Tier.TOOL, page.url
+        )
+        return _Result(filename, data.decode(errors="replace"), (finding,))
+
+    def _finish(
+        self, filename: str, text: str, findings: Iterable[Finding], not_run: Iterable[NotRun]
+    ) -> _Result:
+        codes = self._codes_for(filename)
+        wanted = [finding for finding in findings if finding.code in codes]
+        kept = suppress.apply(wanted, text, filename, self.pages, codes)
+        return _Result(filename, text, tuple(kept), tuple(not_run))
+
+    def _codes_for(self, filename: str) -> Collection[str]:
+        if not self.per_file_ignores:
+            return self.codes
+        from pathspec import GitIgnoreSpec
+
+        path = Path(filename).absolute()
+        if not path.is_relative_to(self.root.absolute()):
+            return self.codes
+        relative = path.relative_to(self.root.absolute()).as_posix()
+        codes = set(self.codes)
+        for pattern, ignored in self.per_file_ignores.items():
+            if GitIgnoreSpec.from_lines([pattern]).match_file(relative):
+                codes -= set(ignored)
+        return codes
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What one file gave."""
+
+    filename: str
+    text: str = ""
+    findings: tuple[Finding, ...] = ()
+    not_run: tuple[NotRun, ...] = ()
+
+
+def _may_speak(rule: Rule, text: str) -> bool:
+    return not rule.words or any(word in text for word in rule.words)
+
+
+def _run(rules: Sequence[Rule], source: Source) -> tuple[list[Finding], list[NotRun]]:
+    """The findings of each rule; one that fails is reported and stops none of the others."""
+    from nnlint.static.model import ScriptModel
+
+    not_run: list[NotRun] = []
+    problems: list[tuple[Rule, Problem]] = []
+    try:
+        script = ScriptModel(source)
+    # A bug of ours, or nesting beyond Python's stack: this file is not checked, the others are.
+    except Exception as error:
+        return [], [NotRun("static tier", _one_line(error), source.filename)]
+    for rule in rules:
+        try:
+            problems.extend([(rule, problem) for problem in rule.check_source(script)])
+        except Exception as error:  # noqa: PERF203 - one rule's failure must not stop the next
+            not_run.append(NotRun(_describe(rule), _one_line(error), source.filename))
+    if not problems:
+        return [], not_run
+    try:
+        findings = dict.fromkeys(_convert(problems, script, source))
+    except Exception as error:
+        return [], [*not_run, NotRun("static tier", _one_line(error), source.filename)]
+    return list(findings), not_run
+
+
+def _convert(
+    problems: Sequence[tuple[Rule, Problem]], script: ScriptModel, source: Source
+) -> Iterator[Finding]:
+    """Problems speak of nodes, findings of places: all places of a file are computed in one go."""
+    nodes = [node for _, problem in problems for node in _nodes(problem)]
+    spans = {
+        node: Span.of(start[0], start[1] + 1, end[0], end[1] + 1)
+        for node, (start, end) in script.positions(nodes).items()
+    }
+    lines = source.text.splitlines()
+    for rule, problem in problems:
+        page = rule.page
+        yield Finding(
+            code=page.code,
+            name=page.name,
+            message=problem.message,
+            filename=source.filename,
+            span=spans[problem.node],
+            severity=problem.severity or page.severity,
+            tier=Tier.STATIC,
+            url=page.url,
+            fix=fixes.fix_of(problem.fix, page.fix, spans, lines) if problem.fix else None,
+            related=tuple(
+                Related(message, source.filename, spans[node]) for node, message in problem.related
+            ),
+            evidence=problem.evidence,
+        )
+
+
+def _nodes(problem: Problem) -> Iterator[cst.CSTNode]:
+    yield problem.node
+    for node, _ in problem.related:
+        yield node
+    if problem.fix:
+        yield from fixes.nodes_of(problem.fix)
+
+
+def _describe(rule: Rule) -> str:
+    return f"rule {rule.page.code} {rule.page.name}"
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "the code is nested too deeply"
+    return " ".join(f"{type(error).__name__}: {error}".split())

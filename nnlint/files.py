@@ -1,0 +1,132 @@
+"""From the paths on the command line to the files to lint."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pathspec
+
+from nnlint.finding import NotRun
+
+STDIN = "-"
+
+# Never walked into, whatever .gitignore says: nobody trains from there. Hidden folders are skipped too.
+SKIPPED = frozenset({"__pycache__", "build", "dist", "node_modules", "site-packages", "venv"})
+
+
+@dataclass(slots=True)
+class Discovery:
+    """The files found, each once, in the order of the paths given, and what could not be read."""
+
+    files: list[Path] = field(default_factory=list)
+    not_run: list[NotRun] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Patterns:
+    """Ignore patterns, relative to the folder that they were written in."""
+
+    folder: Path
+    spec: pathspec.GitIgnoreSpec
+
+    def verdict(self, path: Path, is_dir: bool) -> bool | None:
+        """True to ignore, False for an explicit `!pattern`, None if nothing matches."""
+        relative = path.relative_to(self.folder).as_posix() + ("/" if is_dir else "")
+        return self.spec.check_file(relative).include
+
+
+def discover(paths: Sequence[Path], exclude: Sequence[str] = (), root: Path | None = None) -> Discovery:
+    """Every file named, and every `*.py` below the folders named that is not excluded or ignored."""
+    found = Discovery()
+    seen: set[Path] = set()
+    root = (root or Path.cwd()).absolute()
+    excluded = _Patterns(root, pathspec.GitIgnoreSpec.from_lines(exclude)) if exclude else None
+    for path in paths:
+        try:
+            is_dir = stat.S_ISDIR(path.stat().st_mode)
+        except OSError as error:
+            found.not_run.append(NotRun("read", error.strerror or str(error), str(path)))
+            continue
+        files = _walk(path, excluded, found.not_run) if is_dir else iter((path,))
+        for file in files:
+            identity = file.resolve()
+            if identity not in seen:
+                seen.add(identity)
+                found.files.append(file)
+    return found
+
+
+def _walk(top: Path, excluded: _Patterns | None, not_run: list[NotRun]) -> Iterator[Path]:
+    base = top.absolute()
+    rules = _above(base)
+    if excluded and base.is_relative_to(excluded.folder):
+        rules.append(excluded)
+    stack: list[tuple[Path, Path, list[_Patterns]]] = [(top, base, rules)]
+    while stack:
+        shown, folder, patterns = stack.pop()
+        try:
+            with os.scandir(folder) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
+        except OSError as error:
+            not_run.append(NotRun("read", error.strerror or str(error), str(shown)))
+            continue
+        names = {entry.name for entry in entries}
+        if "pyvenv.cfg" in names and folder != base:
+            continue
+        if ".gitignore" in names and (own := _gitignore(folder, not_run)):
+            # The command's own exclusions stay last: no .gitignore can bring back what they exclude.
+            at = len(patterns) - 1 if excluded and patterns and patterns[-1] is excluded else len(patterns)
+            patterns = [*patterns[:at], own, *patterns[at:]]
+        folders = []
+        for entry in entries:
+            path, is_dir = folder / entry.name, entry.is_dir(follow_symlinks=False)
+            if is_dir and (entry.name in SKIPPED or entry.name.startswith(".")):
+                continue
+            if not is_dir and not (entry.name.endswith(".py") and entry.is_file()):
+                continue
+            if _ignored(path, is_dir, patterns):
+                continue
+            if is_dir:
+                folders.append((shown / entry.name, path, patterns))
+            else:
+                yield shown / entry.name
+        stack.extend(reversed(folders))
+
+
+def _ignored(path: Path, is_dir: bool, patterns: Sequence[_Patterns]) -> bool:
+    """The last pattern that has a say decides, as in git."""
+    for rules in reversed(patterns):
+        verdict = rules.verdict(path, is_dir)
+        if verdict is not None:
+            return verdict
+    return False
+
+
+def _above(folder: Path) -> list[_Patterns]:
+    """The .gitignore files between the folder and the top of its repository, outermost first."""
+    found: list[_Patterns] = []
+    if (folder / ".git").exists():
+        return found
+    for parent in folder.parents:
+        if (own := _gitignore(parent, [])) is not None:
+            found.append(own)
+        if (parent / ".git").exists():
+            return found[::-1]
+    # Not in a repository: a stray .gitignore far above says nothing about this folder.
+    return []
+
+
+def _gitignore(folder: Path, not_run: list[NotRun]) -> _Patterns | None:
+    path = folder / ".gitignore"
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return _Patterns(folder, pathspec.GitIgnoreSpec.from_lines(lines))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        not_run.append(NotRun("read", " ".join(str(error).split()), str(path)))
+        return None

@@ -1,0 +1,238 @@
+"""What every tier makes and every reporter reads: plain, frozen, ordered values that survive JSON.
+
+No syntax node, tensor or module ever gets in here, so findings can be cached, compared and sent
+between processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Severity(str, Enum):
+    """How sure nnlint is that the author cannot have meant this."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 for the gravest."""
+        return list(Severity).index(self)
+
+
+class Tier(str, Enum):
+    """The evidence a finding stands on. `TOOL` marks what nnlint says about its own input."""
+
+    STATIC = "static"
+    GRAPH = "graph"
+    EXPERIMENT = "experiment"
+    TOOL = "tool"
+
+
+class Applicability(str, Enum):
+    """A safe fix keeps what the author meant; an unsafe one changes what the program computes."""
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in a text; row and column count from 1, columns in code points."""
+
+    row: int
+    column: int
+
+    def to_dict(self) -> dict[str, int]:
+        return {"row": self.row, "column": self.column}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Position:
+        return cls(data["row"], data["column"])
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """From `start` up to, and not including, `end`."""
+
+    start: Position
+    end: Position
+
+    @classmethod
+    def of(cls, row: int, column: int, end_row: int, end_column: int) -> Span:
+        return cls(Position(row, column), Position(end_row, end_column))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"location": self.start.to_dict(), "end_location": self.end.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Span:
+        return cls(Position.from_dict(data["location"]), Position.from_dict(data["end_location"]))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Edit:
+    """Replace the text of `span` by `content`; an empty span inserts."""
+
+    span: Span
+    content: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"content": self.content, **self.span.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Edit:
+        return cls(Span.from_dict(data), data["content"])
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """Edits that belong together: all are applied or none."""
+
+    message: str
+    applicability: Applicability
+    edits: tuple[Edit, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "message": self.message,
+            "applicability": self.applicability.value,
+            "edits": [edit.to_dict() for edit in self.edits],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Fix:
+        edits = tuple(Edit.from_dict(edit) for edit in data["edits"])
+        return cls(data["message"], Applicability(data["applicability"]), edits)
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """Another place that the reader needs to see to understand the finding."""
+
+    message: str
+    filename: str
+    span: Span
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"message": self.message, "filename": self.filename, **self.span.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Related:
+        return cls(data["message"], data["filename"], Span.from_dict(data))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One bug at one place."""
+
+    code: str
+    name: str
+    message: str
+    filename: str
+    span: Span
+    severity: Severity
+    tier: Tier
+    url: str
+    fix: Fix | None = None
+    related: tuple[Related, ...] = ()
+    evidence: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def sort_key(self) -> tuple[str, Span, str, str]:
+        """Path, row, column, code; the message only makes the order total."""
+        return (self.filename, self.span, self.code, self.message)
+
+    def __lt__(self, other: Finding) -> bool:
+        return self.sort_key < other.sort_key
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "code": self.code,
+            "name": self.name,
+            "message": self.message,
+            "filename": self.filename,
+            **self.span.to_dict(),
+            "severity": self.severity.value,
+            "tier": self.tier.value,
+            "url": self.url,
+            "fix": self.fix.to_dict() if self.fix else None,
+            "related": [related.to_dict() for related in self.related],
+            "evidence": dict(self.evidence),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Finding:
+        return cls(
+            code=data["code"],
+            name=data["name"],
+            message=data["message"],
+            filename=data["filename"],
+            span=Span.from_dict(data),
+            severity=Severity(data["severity"]),
+            tier=Tier(data["tier"]),
+            url=data["url"],
+            fix=Fix.from_dict(data["fix"]) if data["fix"] else None,
+            related=tuple(Related.from_dict(related) for related in data["related"]),
+            evidence=data["evidence"],
+        )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class NotRun:
+    """Something that was asked for and did not happen; silence must never read as clean."""
+
+    what: str
+    why: str
+    filename: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        return {"what": self.what, "why": self.why, "filename": self.filename}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> NotRun:
+        return cls(data["what"], data["why"], data["filename"])
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that one invocation has to say."""
+
+    findings: tuple[Finding, ...] = ()
+    not_run: tuple[NotRun, ...] = ()
+    files: int = 0
+    seconds: float = 0.0
+    # The text of each file that has findings, as it was linted: reporters draw code frames from it
+    # and read nothing themselves. It is not part of the report's value, nor of its JSON.
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def status(self, fail_on: Severity = Severity.INFO) -> int:
+        """The exit status: 2 if anything was not run, 1 for findings at or above `fail_on`, else 0."""
+        if self.not_run:
+            return 2
+        return int(any(finding.severity.rank <= fail_on.rank for finding in self.findings))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "findings": [finding.to_dict() for finding in self.findings],
+            "not_run": [entry.to_dict() for entry in self.not_run],
+            "summary": {
+                "files": self.files,
+                "findings": len(self.findings),
+                "seconds": round(self.seconds, 3),
+            },
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Report:
+        return cls(
+            findings=tuple(Finding.from_dict(finding) for finding in data["findings"]),
+            not_run=tuple(NotRun.from_dict(entry) for entry in data["not_run"]),
+            files=data["summary"]["files"],
+            seconds=data["summary"]["seconds"],
+        )

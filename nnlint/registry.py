@@ -1,0 +1,120 @@
+"""Finds the rules by place, and selects among them. Any failure raises: no rule goes missing in silence."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterable, Sequence
+
+import nnlint.rules
+from nnlint.page import Page, PageError, load_pages
+from nnlint.rule import Rule, RuleError
+
+_PREFIX = re.compile(r"NNL\d{0,3}")
+
+
+class RegistryError(Exception):
+    """The rules or pages do not fit together."""
+
+
+class SelectorError(Exception):
+    """A selector that matches no rule."""
+
+
+def pages() -> tuple[Page, ...]:
+    """Every page, sorted by code. Imports no rule, so listing and explaining stay light."""
+    try:
+        return load_pages()
+    except PageError as error:
+        raise RegistryError(str(error)) from None
+
+
+def rules(codes: Iterable[str] | None = None) -> tuple[Rule, ...]:
+    """An instance of each rule (or of those with the given codes), sorted by code.
+
+    Pages and modules must match one to one even where a rule is not asked for; only the modules
+    asked for are imported.
+    """
+    book = {page.name: page for page in pages() if page.tiers}
+    modules = {module.name.replace("_", "-") for module in pkgutil.iter_modules(nnlint.rules.__path__)}
+    for name in sorted(book.keys() - modules):
+        raise RegistryError(f"{book[name].path}:1: the page has no module {_module(name)}")
+    for name in sorted(modules - book.keys()):
+        raise RegistryError(f"module {_module(name)} has no page {name}.md")
+    wanted = None if codes is None else frozenset(codes)
+    return tuple(_load(page) for page in book.values() if wanted is None or page.code in wanted)
+
+
+def _module(name: str) -> str:
+    return f"nnlint.rules.{name.replace('-', '_')}"
+
+
+def _load(page: Page) -> Rule:
+    try:
+        module = importlib.import_module(_module(page.name))
+    except RuleError as error:
+        raise RegistryError(str(error)) from None
+    # Whatever a rule's module raises on import must end as one clear line, not as a traceback.
+    except Exception as error:
+        raise RegistryError(f"{_module(page.name)}: {type(error).__name__}: {error}") from error
+    classes = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Rule) and value.__module__ == module.__name__
+    ]
+    if len(classes) != 1:
+        raise RegistryError(f"{module.__name__} must hold exactly one Rule, not {len(classes)}")
+    return classes[0]()
+
+
+def find(page_list: Sequence[Page], selector: str) -> Page:
+    """The page with exactly this code or name."""
+    for page in page_list:
+        if selector.upper() == page.code or selector.lower() == page.name:
+            return page
+    raise SelectorError(f"no rule has the code or name `{selector}`{_suggest(page_list, selector)}")
+
+
+def select(
+    page_list: Sequence[Page],
+    select: Iterable[str] = (),
+    extend_select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+) -> frozenset[str]:
+    """The codes to report: `select` (or the default set), plus `extend_select`, minus `ignore`.
+
+    What nnlint says about its own input (pages with `tier: none`) joins every selection unless it
+    is ignored: a file that could not be read must not look clean.
+    """
+    chosen = expand(page_list, select) or {page.code for page in page_list if page.default}
+    chosen |= {page.code for page in page_list if not page.tiers}
+    return frozenset((chosen | expand(page_list, extend_select)) - expand(page_list, ignore))
+
+
+def expand(page_list: Sequence[Page], selectors: Iterable[str]) -> set[str]:
+    """The codes that the selectors (codes, code prefixes, names, ALL) stand for."""
+    codes: set[str] = set()
+    for selector in selectors:
+        matched = {page.code for page in page_list if _matches(page, selector)}
+        if not matched:
+            raise SelectorError(f"`{selector}` selects no rule{_suggest(page_list, selector)}")
+        codes |= matched
+    return codes
+
+
+def _matches(page: Page, selector: str) -> bool:
+    if selector.upper() == "ALL" or selector.lower() == page.name:
+        return True
+    return _PREFIX.fullmatch(selector.upper()) is not None and page.code.startswith(selector.upper())
+
+
+def _suggest(page_list: Sequence[Page], selector: str) -> str:
+    names = {key: key for page in page_list for key in (page.name, page.code)}
+    if re.fullmatch(r"\d{3}", selector):
+        selector = f"NNL{selector}"
+    for folded in (selector.lower(), selector.upper()):
+        if close := difflib.get_close_matches(folded, names, 1, 0.6):
+            return f"; did you mean `{close[0]}`?"
+    return "; `nnlint rules` lists them all"

@@ -1,0 +1,25 @@
+"""Output formats: each module here is one, named as on the command line."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Protocol, cast
+
+from nnlint.finding import Report
+
+
+class Render(Protocol):
+    """What every reporter module offers under the name `render`."""
+
+    def __call__(self, report: Report, *, color: bool = False) -> str: ...
+
+
+def reporter_names() -> tuple[str, ...]:
+    """The formats that exist, sorted."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+
+
+def reporter(name: str) -> Render:
+    """The `render` function of one format."""
+    return cast(Render, importlib.import_module(f"{__name__}.{name}").render)

@@ -1,0 +1,159 @@
+"""For people: each finding with its code frame, why it matters and what to do.
+
+Colours are written by hand: importing rich would cost a third of the time of linting a script.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from nnlint.finding import Finding, NotRun, Related, Report, Severity, Span
+from nnlint.page import PageError, find_pages_dir, load_page
+
+_WIDTH = 140  # longer source lines are cut around the span
+_STYLES = {
+    "bold": "1",
+    "dim": "2",
+    "blue": "1;34",
+    Severity.ERROR: "1;31",
+    Severity.WARNING: "1;33",
+    Severity.INFO: "1;36",
+}
+
+
+def render(report: Report, *, color: bool = False) -> str:
+    """The whole report, ending with a line that sums it up."""
+    return _Text(report, color).render()
+
+
+class _Text:
+    def __init__(self, report: Report, color: bool) -> None:
+        self.report = report
+        self.color = color
+        self.lines: dict[str, list[str]] = {}
+
+    def render(self) -> str:
+        blocks = ["\n".join(self.finding(finding)) for finding in self.report.findings]
+        if self.report.not_run:
+            blocks.append("\n".join(self.not_run(entry) for entry in self.report.not_run))
+        return "\n\n".join([*blocks, self.summary()]) + "\n"
+
+    def paint(self, text: str, style: str) -> str:
+        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self.color else text
+
+    def finding(self, finding: Finding) -> Iterator[str]:
+        """The finding as a block: header, frame, why, fix, help."""
+        start = finding.span.start
+        place = self.paint(f"{finding.filename}:{start.row}:{start.column}:", "bold")
+        yield f"{place} {self.paint(finding.code, finding.severity)} {finding.message}"
+        margin = len(str(max(span.start.row for span in self.spans(finding)) + 1))
+        yield from self.frame(finding.filename, finding.span, margin, "^", finding.severity, context=1)
+        for related in finding.related:
+            yield from self.related(related, margin)
+        if why := _lead(finding.name):
+            label = self.paint(f"{finding.severity.value} [{finding.name}]", finding.severity)
+            yield self.note(margin, f"{label}: {why}")
+        if finding.fix:
+            yield self.note(margin, f"fix ({finding.fix.applicability.value}): {finding.fix.message}")
+        yield self.note(margin, f"help: `nnlint explain {finding.code}`")
+
+    def spans(self, finding: Finding) -> list[Span]:
+        return [finding.span, *(related.span for related in finding.related)]
+
+    def related(self, related: Related, margin: int) -> Iterator[str]:
+        start = related.span.start
+        yield self.note(margin, f"note: {related.filename}:{start.row}:{start.column}: {related.message}")
+        yield from self.frame(related.filename, related.span, margin, "-", "blue", context=0)
+
+    def note(self, margin: int, text: str) -> str:
+        return f"{' ' * margin} {self.paint('=', 'blue')} {text}"
+
+    def frame(
+        self, filename: str, span: Span, margin: int, mark: str, style: str, context: int
+    ) -> Iterator[str]:
+        """The span's first line, underlined, with some lines around it."""
+        lines = self.source(filename)
+        row = span.start.row
+        if not 0 < row <= len(lines):
+            return
+        bar = self.paint("|", "blue")
+        empty = f"{' ' * margin} {bar}"
+        yield empty
+        for number in range(max(1, row - context), min(len(lines), row + context) + 1):
+            shown, marks = _cut(lines[number - 1], span if number == row else None)
+            yield f"{self.paint(str(number).rjust(margin), 'blue')} {bar} {shown}".rstrip()
+            if number == row:
+                yield f"{empty} {' ' * marks[0]}{self.paint(mark * marks[1], style)}"
+        yield empty
+
+    def source(self, filename: str) -> Sequence[str]:
+        if filename not in self.lines:
+            self.lines[filename] = self.report.sources.get(filename, "").splitlines()
+        return self.lines[filename]
+
+    def not_run(self, entry: NotRun) -> str:
+        where = f"{entry.filename}: " if entry.filename else ""
+        return f"{self.paint('not run:', Severity.ERROR)} {where}{entry.what}: {entry.why}"
+
+    def summary(self) -> str:
+        """What was found in how many files."""
+        report = self.report
+        files = _count(report.files, "file")
+        if report.files == 0:
+            return "No Python files found."
+        counts = Counter(finding.severity for finding in report.findings)
+        parts = [
+            _count(counts[severity], "note" if severity is Severity.INFO else severity.value)
+            for severity in Severity
+            if counts[severity]
+        ]
+        time = f" ({report.seconds:.2f} s)."
+        if not parts:
+            return f"No findings in {files}{time}"
+        return f"Found {_enumerate(parts)} in {files}{time}"
+
+
+def _lead(name: str) -> str:
+    try:
+        return load_page(find_pages_dir() / f"{name}.md").lead
+    except PageError:
+        # A report may come from elsewhere (JSON of another version) and name a rule unknown here.
+        return ""
+
+
+def _cut(line: str, span: Span | None) -> tuple[str, tuple[int, int]]:
+    """The line as it is shown, and where and how long to mark it, in terminal columns."""
+    start = span.start.column - 1 if span else 0
+    end = len(line.rstrip())
+    if span and span.end.row == span.start.row:
+        end = span.end.column - 1
+    offset = 0
+    if len(line) > _WIDTH:
+        offset = max(0, min(start - _WIDTH // 4, len(line) - _WIDTH))
+        line = ("…" if offset else "") + line[offset + bool(offset) : offset + _WIDTH] + "…"
+    start, end = start - offset, min(end - offset, len(line))
+    return _show(line), (_columns(line[:start]), max(1, _columns(line[start:end])))
+
+
+def _show(text: str) -> str:
+    """Tabs as four blanks; no control character of a hostile file reaches the terminal."""
+    text = text.replace("\t", "    ")
+    return text if text.isprintable() else "".join(char if char.isprintable() else "�" for char in text)
+
+
+def _columns(text: str) -> int:
+    shown = _show(text)
+    if shown.isascii():
+        return len(shown)
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in shown)
+    return len(shown) + wide - sum(unicodedata.combining(char) != 0 for char in shown)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _enumerate(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,0 +1,113 @@
+"""The base class of all rules. A rule is two files: `nnlint/rules/foo_bar.py` and `rules/foo-bar.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from nnlint.finding import Applicability, Severity
+from nnlint.page import Page, PageError, find_pages_dir, load_page
+
+if TYPE_CHECKING:
+    import libcst as cst
+
+    from nnlint.static.model import ScriptModel
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """The text of `node` becomes `code`; nothing around the node changes."""
+
+    node: cst.CSTNode
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """`code` is put before (or after) the text of `anchor`.
+
+    As a `line` it becomes a statement of its own, indented like the statement `anchor` stands for.
+    """
+
+    anchor: cst.CSTNode
+    code: str
+    after: bool = False
+    line: bool = False
+
+
+Change: TypeAlias = "Replacement | Insertion"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A fix in terms of syntax nodes. Without `applicability` it has the one of the rule's page."""
+
+    message: str
+    changes: tuple[Change, ...]
+    applicability: Applicability | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a rule reports, in terms of syntax nodes; the engine makes a Finding of it."""
+
+    node: cst.CSTNode
+    message: str
+    related: tuple[tuple[cst.CSTNode, str], ...] = ()
+    fix: Draft | None = None
+    severity: Severity | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+class RuleError(Exception):
+    """A rule class that cannot be bound to its page, or breaks what the page promises."""
+
+
+# The tiers of a page and the method by which a rule looks at each.
+CHECKS = {"S": "check_source", "G": "check_graph", "E": "check_runs"}
+
+
+class Rule:
+    """One rule. The page of the same name is bound when the class is created."""
+
+    page: ClassVar[Page]
+    # A cheap gate: the rule is skipped unless one of these words stands in the source. Empty: never skipped.
+    words: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, page: Page | None = None) -> None:
+        super().__init_subclass__()
+        module = cls.__module__.rpartition(".")[2]
+        try:
+            cls.page = page or load_page(find_pages_dir() / f"{module.replace('_', '-')}.md")
+        except PageError as error:
+            raise RuleError(f"{cls.__module__}.{cls.__name__}: {error}") from None
+        if isinstance(cls.words, str):
+            raise RuleError(f"{cls.__module__}.{cls.__name__}: `words` is a tuple of words")
+        looks_at = tuple(tier for tier, method in CHECKS.items() if getattr(cls, method, None) is not None)
+        if cls.check_source is Rule.check_source:
+            looks_at = looks_at[1:]
+        if looks_at != cls.page.tiers:
+            promised, has = " ".join(cls.page.tiers) or "none", " ".join(looks_at) or "none"
+            raise RuleError(
+                f"{cls.__module__}.{cls.__name__} looks at tiers: {has}; {cls.page.path} says: {promised}"
+            )
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        """The problems visible in the source."""
+        raise NotImplementedError
+
+    def problem(
+        self,
+        node: cst.CSTNode,
+        message: str,
+        *,
+        related: tuple[tuple[cst.CSTNode, str], ...] = (),
+        fix: Draft | None = None,
+        severity: Severity | None = None,
+        **evidence: Any,
+    ) -> Problem:
+        """A problem at `node`; `severity` only where it differs from the page's."""
+        if fix is not None and self.page.fix is None:
+            raise RuleError(f"{self.page.name} offers a fix, but its page says `fix: none`")
+        return Problem(node, message, related, fix, severity, evidence)

@@ -1,0 +1,1 @@
+"""The rules: one module a rule, bound to the page of the same name; found by place, listed nowhere."""
