@@ -49,8 +49,9 @@ class _DefaultToCheck(click.Group):
         """Help for the one thing most people want, then the rest."""
         formatter.write_usage("nnlint", "[OPTIONS] [PATHS]...   or   nnlint COMMAND ...")
         self.format_help_text(ctx, formatter)
-        check = self.commands["check"]
-        check.format_options(click.Context(check, info_name="check", parent=ctx), formatter)
+        options = [*self.commands["check"].params, *self.get_params(ctx)]
+        with formatter.section("Options"):
+            formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
         self.format_commands(ctx, formatter)
         self.format_epilog(ctx, formatter)
 
