@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -49,7 +50,8 @@ class _DefaultToCheck(click.Group):
         """Help for the one thing most people want, then the rest."""
         formatter.write_usage("nnlint", "[OPTIONS] [PATHS]...   or   nnlint COMMAND ...")
         self.format_help_text(ctx, formatter)
-        options = [*self.commands["check"].params, *self.get_params(ctx)]
+        check = [param for param in self.commands["check"].params if isinstance(param, click.Option)]
+        options = [*check, *self.get_params(ctx)]
         with formatter.section("Options"):
             formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
         self.format_commands(ctx, formatter)
@@ -73,7 +75,7 @@ def _rules_option(flag: str, text: str) -> Callable[[_Command], _Command]:
     return click.option(flag, multiple=True, metavar="RULES", callback=_comma_list, help=text)
 
 
-@cli.command(epilog=EXAMPLES)
+@cli.command(epilog=EXAMPLES, short_help="Check files and folders; may be left out.")
 @click.argument("paths", nargs=-1)
 @_rules_option(
     "--select", "Report these rules only: codes, code prefixes, names or ALL, with commas between."
@@ -239,6 +241,10 @@ def _fail(message: str) -> NoReturn:
 
 def main() -> NoReturn:
     """The `nnlint` command."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file name or a terminal that is not UTF-8 must not turn a finding into a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli.main(standalone_mode=False)
         sys.stdout.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -147,7 +148,7 @@ def main(name: str, family: int | None, code: str | None) -> None:
         _fail(str(error))
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     click.echo(f"newrule: {message}", err=True)
     sys.exit(2)
 

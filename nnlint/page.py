@@ -107,7 +107,7 @@ def find_pages_dir() -> Path:
 def load_pages(folder: Path | None = None) -> tuple[Page, ...]:
     """Every page of the rule book, sorted by code; two pages with one code are an error."""
     folder = folder or find_pages_dir()
-    pages = sorted((load_page(path) for path in folder.glob("*.md")), key=lambda page: page.code)
+    pages = sorted((load_page(path) for path in folder.glob("*.md")), key=lambda page: (page.code, page.name))
     for first, second in itertools.pairwise(pages):
         if first.code == second.code:
             raise PageError(f"{second.path}:2: {second.code} is already the code of {first.name}")
