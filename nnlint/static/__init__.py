@@ -1,0 +1,1 @@
+"""Source text -> ScriptModel. Never imports torch, never runs what it reads."""

@@ -1,0 +1,90 @@
+"""What a thing is, from how it is used or annotated; its name is the last and weakest hint."""
+
+from __future__ import annotations
+
+import re
+
+from nnlint.static.scan import CALLED
+from nnlint.static.values import Kind
+
+MODULE_METHODS = {
+    "parameters", "named_parameters", "eval", "train", "state_dict", "load_state_dict", "modules", "named_modules",
+    "children", "requires_grad_", "zero_grad", "add_module",
+}  # fmt: skip
+
+# Last resorts, used only beside evidence that the thing is called, stepped or iterated.
+_OPTIMIZER = re.compile(r"(?:^|_)(?:optim\w*|opt|solver)(?:$|_|\d)|optimi[sz]er", re.IGNORECASE)
+_SCHEDULER = re.compile(r"sched|(?:^|_)lr_(?:decay|policy)", re.IGNORECASE)
+_MODULE = re.compile(
+    r"(?:^|_)(?:model|net|network|generator|discriminator|critic|encoder|decoder|classifier|backbone|actor|policy|student|teacher|"
+    r"net[GD]|[GD]|module)(?:$|_|\d)|(?:Net|Model|net|model)$"
+)
+_LOSS = re.compile(r"(?:^|_)(?:criteri\w*|crit|loss(?:_?(?:fn|func|function|f))?|loss_\w+)$|(?:loss|criterion)$", re.IGNORECASE)
+_LOADER = re.compile(r"loader|(?:^|_)(?:train|val|valid|test|data)_?(?:iter|dl)(?:$|_)|^dl$", re.IGNORECASE)
+
+
+def kind_by_use(name: str, uses: set[str]) -> Kind | None:
+    """The kind that the attributes read from `name` prove, or that they and the name suggest together."""
+    if "step" in uses and ("zero_grad" in uses or "param_groups" in uses):
+        return Kind.OPTIMIZER if not uses & {"backward", "eval"} else None
+    if "unscale_" in uses or {"scale", "update"} <= uses:
+        return Kind.SCALER
+    if uses & {"get_last_lr", "get_lr"} and "step" in uses:
+        return Kind.SCHEDULER
+    if "backward" in uses and "step" not in uses:
+        return Kind.TENSOR
+    if uses & {"parameters", "named_parameters", "load_state_dict", "requires_grad_"} or (uses & {"eval", "train"} and CALLED in uses):
+        return Kind.MODULE if "step" not in uses else None
+    if uses & {"eval"} and _MODULE.search(name):
+        return Kind.MODULE
+    if "step" in uses:
+        if _SCHEDULER.search(name):
+            return Kind.SCHEDULER
+        if _OPTIMIZER.search(name):
+            return Kind.OPTIMIZER
+    if "zero_grad" in uses:
+        return Kind.OPTIMIZER if _OPTIMIZER.search(name) else Kind.MODULE
+    return None
+
+
+def kind_by_name(name: str, uses: set[str]) -> Kind | None:
+    """The kind that the name alone suggests; only for parameters and attributes that nothing else explains."""
+    if CALLED in uses and (_MODULE.search(name) or _LOSS.search(name)):
+        return Kind.MODULE
+    if _OPTIMIZER.search(name) and not _SCHEDULER.search(name) and CALLED not in uses:
+        return Kind.OPTIMIZER
+    if _SCHEDULER.search(name) and CALLED not in uses:
+        return Kind.SCHEDULER
+    if _LOADER.search(name) and CALLED not in uses:
+        return Kind.LOADER
+    if _MODULE.search(name) and not uses & {"fit", "predict", "append", "items", "keys"} and name != "D":
+        return Kind.MODULE
+    return None
+
+
+def kind_by_annotation(name: str) -> Kind | None:
+    """The kind that an annotation's qualified name states."""
+    if name.startswith("torch.optim.lr_scheduler") or name.endswith("LRScheduler"):
+        return Kind.SCHEDULER
+    if name.startswith("torch.optim"):
+        return Kind.OPTIMIZER
+    if name == "torch.nn.Parameter":
+        return Kind.PARAMETER
+    if name.startswith("torch.nn.") or name.endswith(("PreTrainedModel", "LightningModule")):
+        return Kind.MODULE
+    if name.startswith("torch.utils.data.DataLoader"):
+        return Kind.LOADER
+    if name.startswith("torch.utils.data."):
+        return Kind.DATASET
+    if name in {"torch.Tensor", "torch.FloatTensor", "torch.LongTensor", "torch.autograd.Variable"}:
+        return Kind.TENSOR
+    if name in {"builtins.int", "builtins.float"}:
+        return Kind.NUMBER
+    if name in {"builtins.str", "builtins.bool", "builtins.dict", "builtins.list", "numpy.ndarray"}:
+        return Kind.UNKNOWN
+    return None
+
+
+def is_loss_name(name: str) -> bool:
+    """Whether a called thing of unknown class is called like a loss function."""
+    return _LOSS.search(name) is not None

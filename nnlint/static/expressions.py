@@ -1,0 +1,511 @@
+"""Reads expressions: an expression in, its `Value` out."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import libcst as cst
+
+from nnlint.static import duck
+from nnlint.static.scan import ClassInfo, FunctionInfo
+from nnlint.static.state import ReaderState
+from nnlint.static.values import Frame, Kind, Value, join
+
+DEEPEST_EXPRESSION = 150
+BUILTINS = frozenset(dir(builtins))
+
+BINARY: dict[type, str] = {
+    cst.Add: "add", cst.Subtract: "sub", cst.Multiply: "mul", cst.Divide: "div", cst.MatrixMultiply: "matmul", cst.Power: "pow",
+    cst.Modulo: "remainder", cst.FloorDivide: "floor_divide", cst.BitAnd: "bitwise_and", cst.BitOr: "bitwise_or",
+    cst.BitXor: "bitwise_xor", cst.LeftShift: "lshift", cst.RightShift: "rshift",
+    cst.AddAssign: "add", cst.SubtractAssign: "sub", cst.MultiplyAssign: "mul", cst.DivideAssign: "div",
+    cst.MatrixMultiplyAssign: "matmul", cst.PowerAssign: "pow", cst.ModuloAssign: "remainder", cst.FloorDivideAssign: "floor_divide",
+    cst.BitAndAssign: "bitwise_and", cst.BitOrAssign: "bitwise_or", cst.BitXorAssign: "bitwise_xor",
+    cst.LeftShiftAssign: "lshift", cst.RightShiftAssign: "rshift",
+}  # fmt: skip
+COMPARE: dict[type, str] = {
+    cst.LessThan: "lt", cst.GreaterThan: "gt", cst.LessThanEqual: "le", cst.GreaterThanEqual: "ge", cst.Equal: "eq",
+    cst.NotEqual: "ne", cst.Is: "is", cst.IsNot: "is not", cst.In: "in", cst.NotIn: "not in",
+}  # fmt: skip
+# Arithmetic on known constants; powers and shifts only within bounds, so that reading always ends.
+FOLD: dict[str, Callable[[Any, Any], Any]] = {
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv, "remainder": operator.mod,
+    "floor_divide": operator.floordiv, "pow": operator.pow, "lt": operator.lt, "gt": operator.gt, "le": operator.le,
+    "ge": operator.ge, "eq": operator.eq, "ne": operator.ne,
+}  # fmt: skip
+TENSOR_ATTRIBUTES = {"T": "t", "mT": "t", "H": "t", "data": "data", "grad": "grad", "real": "real", "imag": "imag"}
+TENSOR_FACTS = frozenset({"device", "dtype", "requires_grad", "is_cuda", "ndim", "layout", "grad_fn", "is_leaf", "itemsize", "names"})
+# What is known not to be None.
+NEVER_NONE = frozenset({
+    Kind.TENSOR, Kind.MODULE, Kind.OPTIMIZER, Kind.SCHEDULER, Kind.SCALER, Kind.LOADER, Kind.DATASET, Kind.SEQUENCE, Kind.MAPPING,
+    Kind.FUNCTION, Kind.CLASS, Kind.INSTANCE, Kind.NUMBER, Kind.PARAMETER, Kind.PARAMETERS, Kind.STATE_DICT, Kind.SIZE,
+})  # fmt: skip
+
+
+class ExpressionReader(ReaderState):
+    """Everything but calls, which `CallReader` adds."""
+
+    def evaluate(self, node: cst.CSTNode) -> Value:
+        handler = _HANDLERS.get(type(node))
+        if handler is None or self.depth > DEEPEST_EXPRESSION:
+            return self.make(Kind.UNKNOWN, "?", node)
+        self.depth += 1
+        try:
+            value: Value = handler(self, node)
+        finally:
+            self.depth -= 1
+        self.evaluated[id(node)] = value
+        return value
+
+    def read_call(self, node: cst.Call) -> Value:
+        raise NotImplementedError
+
+    def call_function(
+        self, function: Value, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode
+    ) -> Value:
+        raise NotImplementedError
+
+    def iterate(self, iterable: Value, node: cst.CSTNode) -> Value:
+        raise NotImplementedError
+
+    def assign(self, target: cst.BaseExpression, value: Value, statement: cst.CSTNode) -> None:
+        raise NotImplementedError
+
+    # -- literals -------------------------------------------------------------------------------
+
+    def const(self, node: cst.CSTNode | None, const: Any) -> Value:
+        return self.make(Kind.CONST, "const", node, const=const)
+
+    def read_name(self, node: cst.Name) -> Value:
+        name = node.value
+        value = self.scope.find(name)
+        if value is not None:
+            return value
+        if name in _KEYWORDS:
+            return self.const(node, _KEYWORDS[name])
+        if name in BUILTINS:
+            return self.named(f"builtins.{name}")
+        if name == "__name__":
+            return self.const(node, "__main__")
+        for star in self.stars:
+            if _plausible_star(star, name):
+                return self.named(f"{star}.{name}")
+        value = self.make(Kind.UNKNOWN, "free", node)
+        value.name = name
+        kind = duck.kind_by_use(name, self.uses(name))
+        if kind is not None:
+            value.kind = kind
+        self.module_scope.vars.setdefault(name, value)  # the same unknown wherever it is named
+        return value
+
+    def read_number(self, node: cst.Integer | cst.Float | cst.Imaginary) -> Value:
+        try:
+            return self.const(node, ast.literal_eval(node.value))
+        except (ValueError, SyntaxError):
+            return self.make(Kind.NUMBER, "number", node)
+
+    def read_string(self, node: cst.SimpleString | cst.ConcatenatedString) -> Value:
+        try:
+            return self.const(node, node.evaluated_value)
+        except (ValueError, SyntaxError):
+            return self.make(Kind.UNKNOWN, "string", node)
+
+    def read_format(self, node: cst.FormattedString) -> Value:
+        parts = [
+            self.evaluate(part.expression) for part in node.parts if isinstance(part, cst.FormattedStringExpression)
+        ]
+        return self.make(Kind.UNKNOWN, "format", node, parts)
+
+    def read_sequence(self, node: cst.Tuple | cst.List | cst.Set) -> Value:
+        items: list[Value] = []
+        for element in node.elements:
+            value = self.evaluate(element.value)
+            if isinstance(element, cst.StarredElement):
+                if value.kind is Kind.SEQUENCE and value.element is None:
+                    items.extend(value.args)
+                    continue
+                value = self.make(Kind.UNKNOWN, "star", element, [value])
+            items.append(value)
+        op = {cst.Tuple: "tuple", cst.List: "list", cst.Set: "set"}[type(node)]
+        return self.make(Kind.SEQUENCE, op, node, items)
+
+    def read_dict(self, node: cst.Dict) -> Value:
+        value = self.make(Kind.MAPPING, "dict", node)
+        for element in node.elements:
+            item = self.evaluate(element.value)
+            if isinstance(element, cst.DictElement):
+                key = self.evaluate(element.key)
+                if key.kind is Kind.CONST and isinstance(key.const, (str, int)):
+                    value.attrs[str(key.const)] = item
+                    continue
+            elif item.kind is Kind.MAPPING:
+                value.attrs.update(item.attrs)
+                value.args.extend(item.args)
+                continue
+            value.args.append(item)
+        return value
+
+    # -- operators ------------------------------------------------------------------------------
+
+    def read_binary(self, node: cst.BinaryOperation) -> Value:
+        return self.binary(BINARY.get(type(node.operator), "?"), self.evaluate(node.left), self.evaluate(node.right), node)
+
+    def binary(self, op: str, left: Value, right: Value, node: cst.CSTNode) -> Value:
+        if left.kind is Kind.CONST and right.kind is Kind.CONST:
+            folded = _fold(op, left.const, right.const)
+            if folded is not None:
+                return self.const(node, folded)
+        kinds = {left.kind, right.kind}
+        if kinds & {Kind.TENSOR, Kind.PARAMETER}:
+            kind = Kind.TENSOR
+        elif left.kind is Kind.SEQUENCE and op in {"add", "mul"}:
+            items = left.args + right.args if op == "add" and right.kind is Kind.SEQUENCE else left.args
+            value = self.make(Kind.SEQUENCE, "repeat" if op == "mul" else "list", node, list(items))
+            value.kwargs = {"times": right} if op == "mul" else {}
+            return value
+        elif kinds <= {Kind.NUMBER, Kind.CONST, Kind.SIZE}:
+            kind = Kind.SIZE if Kind.SIZE in kinds else Kind.NUMBER
+        else:
+            kind = Kind.UNKNOWN
+        return self.make(kind, op, node, [left, right])
+
+    def read_unary(self, node: cst.UnaryOperation) -> Value:
+        value = self.evaluate(node.expression)
+        if isinstance(node.operator, cst.Not):
+            truth = self.truth(value)
+            return self.const(node, not truth) if truth is not None else self.make(Kind.UNKNOWN, "not", node, [value])
+        if isinstance(node.operator, cst.Minus):
+            if value.kind is Kind.CONST and type(value.const) in (int, float):
+                return self.const(node, -value.const)
+            return self.make(value.kind if value.kind is not Kind.CONST else Kind.NUMBER, "neg", node, [value])
+        if isinstance(node.operator, cst.BitInvert):
+            return self.make(value.kind if value.kind is Kind.TENSOR else Kind.UNKNOWN, "logical_not", node, [value])
+        return value
+
+    def read_boolean(self, node: cst.BooleanOperation) -> Value:
+        left = self.evaluate(node.left)
+        is_and = isinstance(node.operator, cst.And)
+        truth = self.truth(left)
+        if truth is not None and truth is not is_and:
+            return left
+        right = self.evaluate(node.right)
+        if truth is not None:
+            return right
+        if is_and and self.truth(right) is False:
+            return self.const(node, False)
+        value = self.make(Kind.UNKNOWN, "and" if is_and else "or", node, [left, right])
+        if not is_and and left.kind is right.kind:
+            value.kind = left.kind if left.kind is not Kind.CONST else Kind.UNKNOWN
+        return value
+
+    def read_comparison(self, node: cst.Comparison) -> Value:
+        left = self.evaluate(node.left)
+        result: Value | None = None
+        for target in node.comparisons:
+            right = self.evaluate(target.comparator)
+            value = self.compare(COMPARE.get(type(target.operator), "?"), left, right, node)
+            result = value if result is None else self.make(Kind.UNKNOWN, "and", node, [result, value])
+            left = right
+        assert result is not None
+        return result
+
+    def compare(self, op: str, left: Value, right: Value, node: cst.CSTNode) -> Value:
+        if op in {"is", "is not"} and right.is_const(None):
+            truth: bool | None = None
+            if left.kind is Kind.CONST:
+                truth = left.const is None
+            elif left.kind in NEVER_NONE and not any(value.is_const(None) for value in left.alternatives()) and left.op != "phi":
+                truth = False
+            if truth is not None:
+                return self.const(node, truth is (op == "is"))
+        elif op in {"in", "not in"} and left.kind is Kind.CONST and right.kind is Kind.SEQUENCE:
+            if all(item.kind is Kind.CONST for item in right.args) and right.element is None:
+                found = any(item.const == left.const for item in right.args)
+                return self.const(node, found is (op == "in"))
+        elif left.kind is Kind.CONST and right.kind is Kind.CONST:
+            folded = _fold(op, left.const, right.const)
+            if folded is not None:
+                return self.const(node, folded)
+        kind = Kind.TENSOR if Kind.TENSOR in (left.kind, right.kind) else Kind.UNKNOWN
+        return self.make(kind, op, node, [left, right])
+
+    def read_if(self, node: cst.IfExp) -> Value:
+        truth = self.truth(self.evaluate(node.test))
+        if truth is not None:
+            return self.evaluate(node.body if truth else node.orelse)
+        found = join([self.evaluate(node.body), self.evaluate(node.orelse)])
+        assert found is not None
+        return found
+
+    def truth(self, value: Value) -> bool | None:
+        """Whether a test on this value is known to hold; what may change later is not known."""
+        if value.kind is Kind.CONST:
+            return bool(value.const)
+        if value.alts:
+            if value.op == "phi":
+                return None
+            truths = {self.truth(alternative) for alternative in value.alts}
+            return truths.pop() if len(truths) == 1 else None
+        if value.kind in (Kind.MODULE, Kind.OPTIMIZER, Kind.SCHEDULER, Kind.FUNCTION, Kind.CLASS, Kind.SCALER):
+            return True
+        return None
+
+    # -- attributes and items -------------------------------------------------------------------
+
+    def read_attribute(self, node: cst.Attribute) -> Value:
+        return self.attribute(self.evaluate(node.value), node.attr.value, node)
+
+    def attribute(self, base: Value, name: str, node: cst.CSTNode) -> Value:
+        kind = base.kind
+        if kind is Kind.NAME:
+            return self.named(f"{base.op}.{name}")
+        if name in base.attrs and kind is not Kind.MAPPING:
+            return base.attrs[name]
+        if kind is Kind.TENSOR or kind is Kind.PARAMETER:
+            if name in TENSOR_ATTRIBUTES:
+                return self.make(Kind.TENSOR, TENSOR_ATTRIBUTES[name], node, [base])
+            if name == "shape":
+                return self.make(Kind.SIZE, "shape", node, [base])
+            if name in TENSOR_FACTS:
+                return self.make(Kind.UNKNOWN, name, node, [base])
+        if base.alts and kind in (Kind.MODULE, Kind.INSTANCE, Kind.TENSOR, Kind.MAPPING):
+            parts = [self.attribute(item, name, node) for item in base.alternatives()[:4] if not item.is_const(None)]
+            return join(parts) or self.make(Kind.UNKNOWN, "getattr", node, [base], const=name)
+        if base.cls is not None:
+            found = self.class_attribute(base, base.cls, name, node)
+            if found is not None:
+                return found
+        if kind is Kind.MAPPING and name in base.attrs:
+            return base.attrs[name]
+        if kind is Kind.MODULE and name == "training":
+            return self.make(Kind.UNKNOWN, "training", node, [base])
+        child = self.make(Kind.UNKNOWN, "getattr", node, [base], const=name)
+        child.name = f"{base.name}.{name}" if base.name else name
+        if kind in (Kind.TENSOR, Kind.PARAMETER):
+            child.kind = Kind.TENSOR
+        elif kind is Kind.MODULE:
+            child.owner = base
+            if base.op in {"torch.nn.parallel.DataParallel", "torch.nn.parallel.DistributedDataParallel"} and name == "module" and base.args:
+                child = base.args[0]
+        uses: set[str] = set()
+        if base.cls is not None:
+            for cls in base.cls.lineage():
+                uses |= cls.uses.get(name, set())
+        if child.kind is Kind.UNKNOWN:
+            kind_found = duck.kind_by_use(name, uses)
+            if kind_found is None and base.cls is not None:
+                kind_found = duck.kind_by_name(name, uses)
+            if kind_found is not None:
+                child.kind = kind_found
+        if kind is not Kind.CONST and base.op != "const":
+            base.attrs[name] = child  # the same unknown at every mention
+        return child
+
+    def class_attribute(self, base: Value, cls: ClassInfo, name: str, node: cst.CSTNode) -> Value | None:
+        """A method or class-level attribute, looked up along the bases of this file."""
+        for owner in cls.lineage():
+            method = owner.methods.get(name)
+            if method is not None:
+                bound = self.make(Kind.FUNCTION, method.qualified_name, node)
+                bound.function = method
+                if method.decorated("property", "cached_property"):
+                    bound.receiver = base
+                    return self.call_function(bound, [], {}, node)
+                if base.kind is not Kind.CLASS and not method.decorated("staticmethod"):
+                    bound.receiver = base
+                elif method.decorated("classmethod"):
+                    bound.receiver = base
+                return bound
+            value = self.class_scopes.get(id(owner), {}).get(name)
+            if value is not None:
+                return value
+        return None
+
+    @property
+    def class_scopes(self) -> dict[int, dict[str, Value]]:
+        raise NotImplementedError
+
+    def read_subscript(self, node: cst.Subscript) -> Value:
+        base = self.evaluate(node.value)
+        indices = [self.index(element.slice) for element in node.slice]
+        if len(indices) == 1:
+            key = indices[0]
+            if key.kind is Kind.CONST:
+                if base.kind is Kind.SEQUENCE and base.element is None and type(key.const) is int:
+                    if -len(base.args) <= key.const < len(base.args):
+                        return base.args[key.const]
+                if base.kind is Kind.MAPPING and str(key.const) in base.attrs:
+                    return base.attrs[str(key.const)]
+                if base.kind is Kind.SIZE and base.op == "shape" and type(key.const) is int:
+                    return self.make(Kind.SIZE, "size", node, [base.args[0], key])
+            if base.kind is Kind.MODULE and base.op in {"torch.nn.ModuleList", "torch.nn.ModuleDict", "torch.nn.Sequential"}:
+                return self.module_item(base, key, node)
+            if base.element is not None and key.op != "slice":
+                return base.element
+        if base.op == "batch":
+            return self.batch_item(base, indices[0].const if indices[0].kind is Kind.CONST else None, node)
+        kind = base.kind if base.kind in (Kind.TENSOR, Kind.SIZE) else Kind.UNKNOWN
+        if base.kind is Kind.PARAMETER:
+            kind = Kind.TENSOR
+        if kind is Kind.UNKNOWN and len(indices) == 1 and indices[0].op == "slice" and base.kind is Kind.SEQUENCE:
+            value = self.make(Kind.SEQUENCE, "getitem", node, base.args)
+            value.element = base.element
+            return value
+        key_text = f"[{indices[0].const!r}]" if len(indices) == 1 and indices[0].kind is Kind.CONST else ""
+        if kind is Kind.UNKNOWN and key_text:
+            if key_text in base.attrs:
+                return base.attrs[key_text]
+            child = base.attrs[key_text] = self.make(Kind.UNKNOWN, "getitem", node, [base, *indices])
+            child.name = f"{base.name}{key_text}"
+            return child
+        return self.make(kind, "getitem", node, [base, *indices])
+
+    def module_item(self, base: Value, key: Value, node: cst.CSTNode) -> Value:
+        items = base.args
+        if key.kind is Kind.CONST and type(key.const) is int and -len(items) <= key.const < len(items) and base.element is None:
+            return items[key.const]
+        if key.kind is Kind.CONST and isinstance(key.const, str) and key.const in base.kwargs:
+            return base.kwargs[key.const]
+        if base.element is not None:
+            return base.element
+        found = join([*items, *base.kwargs.values()])
+        if found is not None and found.kind is Kind.MODULE:
+            return found
+        return self.make(Kind.MODULE, "module_item", node, [base])
+
+    def batch_item(self, batch: Value, key: Any, node: cst.CSTNode) -> Value:
+        """One member of a loader's batch: the same value for the same key."""
+        name = f"[{key!r}]"
+        found = batch.attrs.get(name)
+        if found is None or key is None:
+            found = batch.attrs[name] = self.make(Kind.TENSOR, "batch_item", node, [batch], const=key)
+            found.name = key if isinstance(key, str) else ""
+        return found
+
+    def index(self, node: cst.BaseSlice) -> Value:
+        if isinstance(node, cst.Index):
+            return self.evaluate(node.value)
+        assert isinstance(node, cst.Slice)
+        parts = [self.evaluate(part) if part is not None else self.const(None, None) for part in (node.lower, node.upper, node.step)]
+        return self.make(Kind.UNKNOWN, "slice", node, parts)
+
+    # -- the rest -------------------------------------------------------------------------------
+
+    def read_comprehension(self, node: cst.ListComp | cst.GeneratorExp | cst.SetComp | cst.DictComp) -> Value:
+        saved = dict(self.scope.vars)
+        frame = self.frame
+        clause: cst.CompFor | None = node.for_in
+        sources: list[Value] = []
+        only: Value | None = None
+        while clause is not None:
+            iterable = self.evaluate(clause.iter)
+            sources.append(iterable)
+            self.frame = Frame("comprehension", node, self.frame, self.tick(), iterable)
+            self.assign(clause.target, self.iterate(iterable, clause.iter), node)
+            for test in clause.ifs:
+                only = self.evaluate(test.test)
+                self.frame = Frame("if", test, self.frame, self.tick(), only)
+            clause = clause.inner_for_in
+        if isinstance(node, cst.DictComp):
+            self.evaluate(node.key)
+            value = self.make(Kind.MAPPING, "comprehension", node, [self.evaluate(node.value)])
+        else:
+            element = self.evaluate(node.elt)
+            value = self.make(Kind.SEQUENCE, "comprehension", node, [element])
+            value.element = element
+        if only is not None:
+            value.kwargs["if"] = only
+        value.receiver = sources[0]
+        self.frame = frame
+        self.scope.vars = saved
+        return value
+
+    def read_lambda(self, node: cst.Lambda) -> Value:
+        value = self.make(Kind.FUNCTION, "lambda", node)
+        value.attrs = dict(self.scope.vars) if self.scope is not self.module_scope else {}
+        return value
+
+    def read_named(self, node: cst.NamedExpr) -> Value:
+        value = self.evaluate(node.value)
+        self.assign(node.target, value, node)
+        return value
+
+    def read_inner(self, node: cst.Await | cst.Yield) -> Value:
+        inner = node.expression if isinstance(node, cst.Await) else node.value
+        if isinstance(inner, cst.From):
+            inner = inner.item
+        value = self.evaluate(inner) if inner is not None else self.const(node, None)
+        if isinstance(node, cst.Yield):
+            if self.returns:
+                self.returns[-1].append(value)
+            return self.make(Kind.UNKNOWN, "yield", node)
+        return value
+
+    def function_value(self, info: FunctionInfo, node: cst.CSTNode) -> Value:
+        value = self.make(Kind.FUNCTION, info.qualified_name, node)
+        value.function = info
+        value.name = info.name
+        return value
+
+
+_KEYWORDS: dict[str, Any] = {"True": True, "False": False, "None": None}
+
+_HANDLERS: dict[type, Callable[[Any, Any], Value]] = {
+    cst.Name: ExpressionReader.read_name,
+    cst.Attribute: ExpressionReader.read_attribute,
+    cst.Call: lambda reader, node: reader.read_call(node),
+    cst.Subscript: ExpressionReader.read_subscript,
+    cst.BinaryOperation: ExpressionReader.read_binary,
+    cst.UnaryOperation: ExpressionReader.read_unary,
+    cst.BooleanOperation: ExpressionReader.read_boolean,
+    cst.Comparison: ExpressionReader.read_comparison,
+    cst.Integer: ExpressionReader.read_number,
+    cst.Float: ExpressionReader.read_number,
+    cst.Imaginary: ExpressionReader.read_number,
+    cst.SimpleString: ExpressionReader.read_string,
+    cst.ConcatenatedString: ExpressionReader.read_string,
+    cst.FormattedString: ExpressionReader.read_format,
+    cst.Tuple: ExpressionReader.read_sequence,
+    cst.List: ExpressionReader.read_sequence,
+    cst.Set: ExpressionReader.read_sequence,
+    cst.Dict: ExpressionReader.read_dict,
+    cst.ListComp: ExpressionReader.read_comprehension,
+    cst.SetComp: ExpressionReader.read_comprehension,
+    cst.GeneratorExp: ExpressionReader.read_comprehension,
+    cst.DictComp: ExpressionReader.read_comprehension,
+    cst.Lambda: ExpressionReader.read_lambda,
+    cst.IfExp: ExpressionReader.read_if,
+    cst.NamedExpr: ExpressionReader.read_named,
+    cst.Await: ExpressionReader.read_inner,
+    cst.Yield: ExpressionReader.read_inner,
+}
+
+
+def _fold(op: str, left: Any, right: Any) -> Any:
+    """The result for two constants, or None where it is not worth or not safe knowing."""
+    function = FOLD.get(op)
+    if function is None or left is None or right is None:
+        return None
+    numbers = isinstance(left, (int, float)) and isinstance(right, (int, float))
+    strings = isinstance(left, str) and isinstance(right, str) and op in {"add", "eq", "ne"}
+    if not numbers and not strings:
+        return None
+    if numbers and op == "pow" and (abs(right) > 64 or abs(left) > 1e6):
+        return None
+    try:
+        return function(left, right)
+    except (ArithmeticError, ValueError, TypeError):
+        return None
+
+
+def _plausible_star(star: str, name: str) -> bool:
+    """Whether `from star import *` may have brought this name: only torch's own modules are trusted."""
+    if star == "torch.nn":
+        return name[:1].isupper() or name in {"functional", "init", "utils", "parallel"}
+    if star in {"torch.nn.functional", "torch"}:
+        return name[:1].islower()
+    return star in {"torch.optim", "torch.utils.data"} and name[:1].isupper()
