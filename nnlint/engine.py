@@ -13,13 +13,13 @@ import nnlint.files
 from nnlint import fixes, registry, suppress
 from nnlint.config import Config
 from nnlint.finding import Finding, NotRun, Related, Report, Span, Tier
+from nnlint.lines import split_lines
 from nnlint.page import Page
 from nnlint.rule import Problem, Rule
 
 if TYPE_CHECKING:
     import libcst as cst
 
-    from nnlint.static.model import ScriptModel
     from nnlint.static.source import Source, SourceError
 
 SYNTAX_ERROR = "NNL000"
@@ -99,17 +99,18 @@ class Linter:
         # Only here does linting pay for libcst; `nnlint rules` and `nnlint explain` never do.
         from nnlint.static.source import Source, SourceError
 
+        source = Source.from_bytes(data, filename)
+        if not source.gate():
+            return _Result(filename)
         try:
-            source = Source.from_bytes(data, filename)
-            if not source.gate():
-                return self._finish(filename, source.text, [], [])
-            # Without this, a broken file that no rule has words for would pass as clean.
-            source.parse()
+            due = [rule for rule in self.rules if _may_speak(rule, source.text)]
+            findings, not_run = _run(due, source)
         except SourceError as error:
             return self._unreadable(error, data, filename)
-        due = [rule for rule in self.rules if _may_speak(rule, source.text)]
-        findings, not_run = _run(due, source) if due else ([], [])
-        return self._finish(filename, source.text, findings, not_run)
+        codes = self._codes_for(filename)
+        wanted = [finding for finding in findings if finding.code in codes]
+        kept = suppress.apply(wanted, source.text, filename, self.pages, codes)
+        return _Result(filename, source.text, tuple(kept), tuple(not_run))
 
     def _unreadable(self, error: SourceError, data: bytes, filename: str) -> _Result:
         if SYNTAX_ERROR not in self._codes_for(filename):
@@ -120,14 +121,6 @@ class Linter:
             page.code, page.name, error.message, filename, span, page.severity, Tier.TOOL, page.url
         )
         return _Result(filename, data.decode(errors="replace"), (finding,))
-
-    def _finish(
-        self, filename: str, text: str, findings: Iterable[Finding], not_run: Iterable[NotRun]
-    ) -> _Result:
-        codes = self._codes_for(filename)
-        wanted = [finding for finding in findings if finding.code in codes]
-        kept = suppress.apply(wanted, text, filename, self.pages, codes)
-        return _Result(filename, text, tuple(kept), tuple(not_run))
 
     def _codes_for(self, filename: str) -> Collection[str]:
         if not self.per_file_ignores:
@@ -161,12 +154,19 @@ def _may_speak(rule: Rule, text: str) -> bool:
 
 def _run(rules: Sequence[Rule], source: Source) -> tuple[list[Finding], list[NotRun]]:
     """The findings of each rule; one that fails is reported and stops none of the others."""
+    if not rules:
+        # Parsed all the same: a broken file that no rule has words for must not pass as clean.
+        source.parse()
+        return [], []
     from nnlint.static.model import ScriptModel
+    from nnlint.static.source import SourceError
 
     not_run: list[NotRun] = []
     problems: list[tuple[Rule, Problem]] = []
     try:
         script = ScriptModel(source)
+    except SourceError:
+        raise
     # A bug of ours, or nesting beyond Python's stack: this file is not checked, the others are.
     except Exception as error:
         return [], [NotRun("static tier", _one_line(error), source.filename)]
@@ -178,39 +178,40 @@ def _run(rules: Sequence[Rule], source: Source) -> tuple[list[Finding], list[Not
     if not problems:
         return [], not_run
     try:
-        findings = dict.fromkeys(_convert(problems, script, source))
+        # Problems speak of nodes, findings of places: all places of a file are computed in one go.
+        places = script.positions([node for _, problem in problems for node in _nodes(problem)])
     except Exception as error:
         return [], [*not_run, NotRun("static tier", _one_line(error), source.filename)]
+    spans = {
+        node: Span.of(start[0], start[1] + 1, end[0], end[1] + 1) for node, (start, end) in places.items()
+    }
+    lines = split_lines(source.text)
+    findings: dict[Finding, None] = {}
+    for rule, problem in problems:
+        if all(node in spans for node in _nodes(problem)):
+            findings[_finding(rule.page, problem, spans, source.filename, lines)] = None
+        else:
+            why = "reported a node that is not in the file's tree"
+            not_run.append(NotRun(_describe(rule), why, source.filename))
     return list(findings), not_run
 
 
-def _convert(
-    problems: Sequence[tuple[Rule, Problem]], script: ScriptModel, source: Source
-) -> Iterator[Finding]:
-    """Problems speak of nodes, findings of places: all places of a file are computed in one go."""
-    nodes = [node for _, problem in problems for node in _nodes(problem)]
-    spans = {
-        node: Span.of(start[0], start[1] + 1, end[0], end[1] + 1)
-        for node, (start, end) in script.positions(nodes).items()
-    }
-    lines = source.text.splitlines()
-    for rule, problem in problems:
-        page = rule.page
-        yield Finding(
-            code=page.code,
-            name=page.name,
-            message=problem.message,
-            filename=source.filename,
-            span=spans[problem.node],
-            severity=problem.severity or page.severity,
-            tier=Tier.STATIC,
-            url=page.url,
-            fix=fixes.fix_of(problem.fix, page.fix, spans, lines) if problem.fix else None,
-            related=tuple(
-                Related(message, source.filename, spans[node]) for node, message in problem.related
-            ),
-            evidence=problem.evidence,
-        )
+def _finding(
+    page: Page, problem: Problem, spans: Mapping[cst.CSTNode, Span], filename: str, lines: Sequence[str]
+) -> Finding:
+    return Finding(
+        code=page.code,
+        name=page.name,
+        message=problem.message,
+        filename=filename,
+        span=spans[problem.node],
+        severity=problem.severity or page.severity,
+        tier=Tier.STATIC,
+        url=page.url,
+        fix=fixes.fix_of(problem.fix, page.fix, spans, lines) if problem.fix else None,
+        related=tuple(Related(message, filename, spans[node]) for node, message in problem.related),
+        evidence=problem.evidence,
+    )
 
 
 def _nodes(problem: Problem) -> Iterator[cst.CSTNode]:

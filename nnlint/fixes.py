@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nnlint.finding import Applicability, Edit, Fix, Position, Span
+from nnlint.lines import split_lines
 from nnlint.rule import Change, Draft, Replacement
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def _edit(change: Change, spans: Mapping[cst.CSTNode, Span], lines: Sequence[str
         first = lines[span.start.row - 1]
         indent = first[: len(first) - len(first.lstrip())]
         row = place.row + 1 if change.after else span.start.row
-        content = "".join(f"{indent}{line}\n" for line in change.code.splitlines())
+        content = "".join(f"{indent}{line}\n" for line in change.code.split("\n"))
         if row > len(lines):  # after the last line: there may be no newline to stand behind
             place, content = Position(len(lines), len(lines[-1]) + 1), "\n" + content.rstrip("\n")
         else:
@@ -50,7 +51,7 @@ def apply(text: str, fixes: Iterable[Fix]) -> str:
     Callers lint and apply again until nothing changes.
     """
     starts = [0]
-    for line in text.splitlines(keepends=True):
+    for line in split_lines(text, keepends=True):
         starts.append(starts[-1] + len(line))
 
     def offset(position: Position) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from nnlint.finding import Applicability, Severity
+from nnlint.lines import split_lines
 
 KEYS = ("code", "tier", "severity", "default", "fix", "since", "sources")
 SECTIONS = (
@@ -88,7 +89,7 @@ def expectations(text: str) -> tuple[Expectation, ...]:
     found: list[Expectation] = []
     if "# error:" not in text:
         return ()
-    for row, line in enumerate(text.splitlines(), 1):
+    for row, line in enumerate(split_lines(text), 1):
         marks = len(_MARK.findall(line))
         matches = list(_EXPECTATION.finditer(line))
         if len(matches) != marks:
@@ -134,7 +135,7 @@ def parse_page(text: str, path: Path) -> Page:
 class _Parser:
     def __init__(self, text: str, path: Path) -> None:
         self.path = path
-        self.lines = text.splitlines()
+        self.lines = split_lines(text)
 
     def fail(self, index: int, why: str) -> PageError:
         return PageError(f"{self.path}:{index + 1}: {why}")

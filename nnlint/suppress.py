@@ -43,9 +43,6 @@ class _Suppression:
     span: Span
     rows: range | None  # None: the whole file
 
-    def covers(self, finding: Finding) -> bool:
-        return finding.code == self.code and (self.rows is None or finding.span.start.row in self.rows)
-
 
 def apply(
     findings: Iterable[Finding], text: str, filename: str, pages: Sequence[Page], ran: Collection[str]
@@ -60,6 +57,7 @@ def apply(
     by_key = {key: page for page in pages for key in (page.code, page.name)}
     about = by_key[UNUSED]
     suppressions: list[_Suppression] = []
+    at: dict[tuple[str, int | None], list[_Suppression]] = {}  # by code and row; None: every row
 
     def complain(span: Span, message: str) -> None:
         if UNUSED in ran:
@@ -76,11 +74,14 @@ def apply(
                 close = difflib.get_close_matches(key, by_key, 1)
                 complain(span, f"no rule `{key}`" + (f"; did you mean `{close[0]}`?" if close else ""))
             else:
-                suppressions.append(_Suppression(page.code, span, rows))
+                suppression = _Suppression(page.code, span, rows)
+                suppressions.append(suppression)
+                for row in rows or (None,):
+                    at.setdefault((page.code, row), []).append(suppression)
     used: set[_Suppression] = set()
 
     def suppressed(finding: Finding) -> bool:
-        hits = [suppression for suppression in suppressions if suppression.covers(finding)]
+        hits = [*at.get((finding.code, finding.span.start.row), ()), *at.get((finding.code, None), ())]
         used.update(hits)
         return bool(hits)
 
@@ -121,7 +122,7 @@ def _comments(text: str) -> Iterator[_Comment]:
     first = 0  # the row on which the current statement began; 0 between statements
     last = 0
     try:
-        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        for token in tokenize.generate_tokens(io.StringIO(text, newline=None).readline):
             if token.type == tokenize.COMMENT:
                 if "nnlint" in token.string or "noqa" in token.string.lower():
                     waiting.append(token)

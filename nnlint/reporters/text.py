@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from nnlint.finding import Finding, NotRun, Related, Report, Severity, Span
+from nnlint.lines import split_lines
 from nnlint.page import PageError, find_pages_dir, load_page
 
 _WIDTH = 140  # longer source lines are cut around the span
@@ -82,6 +83,8 @@ class _Text:
         empty = f"{' ' * margin} {bar}"
         yield empty
         for number in range(max(1, row - context), min(len(lines), row + context) + 1):
+            if number != row and not lines[number - 1].strip():
+                continue
             shown, marks = _cut(lines[number - 1], span if number == row else None)
             yield f"{self.paint(str(number).rjust(margin), 'blue')} {bar} {shown}".rstrip()
             if number == row:
@@ -90,7 +93,7 @@ class _Text:
 
     def source(self, filename: str) -> Sequence[str]:
         if filename not in self.lines:
-            self.lines[filename] = self.report.sources.get(filename, "").splitlines()
+            self.lines[filename] = split_lines(self.report.sources.get(filename, ""))
         return self.lines[filename]
 
     def not_run(self, entry: NotRun) -> str:
