@@ -186,14 +186,16 @@ def _run(rules: Sequence[Rule], source: Source) -> tuple[list[Finding], list[Not
         node: Span.of(start[0], start[1] + 1, end[0], end[1] + 1) for node, (start, end) in places.items()
     }
     lines = split_lines(source.text)
-    findings: dict[Finding, None] = {}
+    # A function that is called twice is read twice: one place is reported once by one rule.
+    findings: dict[tuple[str, Span], Finding] = {}
     for rule, problem in problems:
         if all(node in spans for node in _nodes(problem)):
-            findings[_finding(rule.page, problem, spans, source.filename, lines)] = None
+            finding = _finding(rule.page, problem, spans, source.filename, lines)
+            findings.setdefault((finding.code, finding.span), finding)
         else:
             why = "reported a node that is not in the file's tree"
             not_run.append(NotRun(_describe(rule), why, source.filename))
-    return list(findings), not_run
+    return list(findings.values()), not_run
 
 
 def _finding(

@@ -245,6 +245,9 @@ class ExpressionReader(ReaderState):
         """Whether a test on this value is known to hold; what may change later is not known."""
         if value.kind is Kind.CONST:
             return bool(value.const)
+        if value.op == "training" and value.args:
+            mode = self.mode_of(value.args[0])
+            return None if mode is None else mode == "train"
         if value.alts:
             if value.op == "phi":
                 return None
