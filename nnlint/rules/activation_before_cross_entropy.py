@@ -13,7 +13,14 @@ from nnlint.static.values import Value
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
-SQUASHING = {"softmax": "softmax", "sigmoid": "sigmoid", "tanh": "tanh", "relu": "ReLU", "softmin": "softmin", "gumbel_softmax": "Gumbel softmax"}
+SQUASHING = {
+    "softmax": "softmax",
+    "sigmoid": "sigmoid",
+    "tanh": "tanh",
+    "relu": "ReLU",
+    "softmin": "softmin",
+    "gumbel_softmax": "Gumbel softmax",
+}
 IDEMPOTENT = {"log_softmax"}
 
 

@@ -13,8 +13,14 @@ def argument(call: Value, name: str) -> Value | None:
     """
     if name in call.kwargs:
         return call.kwargs[name]
-    signature = torch_api.SIGNATURES.get(call.op) or torch_api.CONSTRUCTORS.get(call.op.rpartition(".")[2], ())
-    if call.receiver is not None and call.receiver.kind is Kind.MODULE and call.receiver.op.startswith("torch.nn."):
+    signature = torch_api.SIGNATURES.get(call.op) or torch_api.CONSTRUCTORS.get(
+        call.op.rpartition(".")[2], ()
+    )
+    if (
+        call.receiver is not None
+        and call.receiver.kind is Kind.MODULE
+        and call.receiver.op.startswith("torch.nn.")
+    ):
         if name in {"input", "target"}:
             position = ("input", "target").index(name)
             return call.args[position] if position < len(call.args) else None

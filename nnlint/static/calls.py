@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import libcst as cst
 
-from nnlint.static import duck, methods, torch_api
+from nnlint.static import duck, known_calls, methods, torch_api
 from nnlint.static.expressions import ExpressionReader
 from nnlint.static.scan import ClassInfo
 from nnlint.static.state import DEEPEST_CALL, FOLLOW_LIMIT, Scope
-from nnlint.static.values import EventKind, Frame, Kind, Value, join
+from nnlint.static.values import EventKind, Kind, Value, join
 
 # Calls that hand their first argument on as it is.
 PASS_ON = frozenset({
@@ -19,8 +16,7 @@ PASS_ON = frozenset({
     "builtins.reversed", "copy.copy", "torch.autograd.Variable", "torch_xla.distributed.parallel_loader.MpDeviceLoader",
     "itertools.islice", "itertools.cycle", "typing.cast",
 })  # fmt: skip
-GRAD_CONTEXTS = {"torch.no_grad": False, "torch.inference_mode": False, "torch.enable_grad": True}
-# What people write instead of a loop: the function is called with the data right away.
+# What a call that cannot be followed may change.
 HANDS_TO_OPAQUE = frozenset({Kind.MODULE, Kind.OPTIMIZER, Kind.LOADER})
 
 
@@ -38,7 +34,12 @@ class CallReader(ExpressionReader):
         if isinstance(function, cst.Attribute):
             base = self.evaluate(function.value)
             method = function.attr.value
-        elif isinstance(function, cst.Name) and function.value == "super" and self.active and self.active[-1].cls is not None:
+        elif (
+            isinstance(function, cst.Name)
+            and function.value == "super"
+            and self.active
+            and self.active[-1].cls is not None
+        ):
             return self.make(Kind.UNKNOWN, "super", node)
         else:
             base = self.evaluate(function)
@@ -83,7 +84,11 @@ class CallReader(ExpressionReader):
                 bound.receiver = function
                 return self.call_function(bound, args, kwargs, node)
         if function.alts and kind in (Kind.UNKNOWN,):
-            parts = [self.call(part, args, kwargs, node) for part in function.alternatives()[:3] if part.kind is not Kind.UNKNOWN]
+            parts = [
+                self.call(part, args, kwargs, node)
+                for part in function.alternatives()[:3]
+                if part.kind is not Kind.UNKNOWN
+            ]
             found = join(parts)
             if found is not None:
                 return found
@@ -101,7 +106,9 @@ class CallReader(ExpressionReader):
             if arg.kind in HANDS_TO_OPAQUE or (arg.kind is Kind.INSTANCE and arg.cls is not None):
                 self.event(EventKind.OPAQUE, call, arg)
 
-    def call_function(self, function: Value, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value:
+    def call_function(
+        self, function: Value, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode
+    ) -> Value:
         info = function.function
         if function.op == "lambda" and isinstance(function.node, cst.Lambda):
             return self.call_lambda(function, args, kwargs, node)
@@ -124,7 +131,9 @@ class CallReader(ExpressionReader):
             return self.record_call(value)
         return self.run_function(function, args, kwargs, node)
 
-    def call_lambda(self, function: Value, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value:
+    def call_lambda(
+        self, function: Value, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode
+    ) -> Value:
         body = function.node
         assert isinstance(body, cst.Lambda)
         if self.depth > 60:
@@ -134,14 +143,18 @@ class CallReader(ExpressionReader):
         for parameter, value in zip(body.params.params, args):
             scope.vars[parameter.name.value] = value
         for parameter in body.params.params[len(args) :]:
-            scope.vars[parameter.name.value] = kwargs.get(parameter.name.value) or self.make(Kind.UNKNOWN, "param", parameter)
+            scope.vars[parameter.name.value] = kwargs.get(parameter.name.value) or self.make(
+                Kind.UNKNOWN, "param", parameter
+            )
         before, self.scope = self.scope, scope
         try:
             return self.evaluate(body.body)
         finally:
             self.scope = before
 
-    def construct(self, cls: ClassInfo, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value:
+    def construct(
+        self, cls: ClassInfo, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode
+    ) -> Value:
         """An object of a class of this file, its `__init__` followed."""
         kind = Kind.MODULE if cls.is_module else Kind.DATASET if cls.is_dataset else Kind.INSTANCE
         if any(torch_api.is_optimizer(base) or base == "torch.optim.Optimizer" for base in cls.base_names()):
@@ -166,7 +179,7 @@ class CallReader(ExpressionReader):
     # -- calling by qualified name --------------------------------------------------------------
 
     def call_name(self, name: str, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value:
-        handler = _BY_NAME.get(name)
+        handler = known_calls.BY_NAME.get(name)
         if handler is not None:
             found = handler(self, args, kwargs, node)
             if found is not None:
@@ -186,13 +199,17 @@ class CallReader(ExpressionReader):
             return self.tensor_operation(operation, args, kwargs, node)
         kind = _kind_made_by(name, args, kwargs)
         value = self.make(kind, name, node, args, kwargs)
-        if kind is Kind.UNKNOWN and not name.startswith(("builtins.", "math.", "numpy.", "time.", "os.", "random.", "torch.")):
+        if kind is Kind.UNKNOWN and not name.startswith(
+            ("builtins.", "math.", "numpy.", "time.", "os.", "random.", "torch.")
+        ):
             self.opaque(value, args, kwargs)
         elif kind is Kind.MODULE:
             self.modes[id(value)] = ("train", self.clock)
         return self.record_call(value)
 
-    def construct_layer(self, name: str, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value:
+    def construct_layer(
+        self, name: str, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode
+    ) -> Value:
         short = name.rpartition(".")[2]
         if short in {"Parameter", "Buffer", "UninitializedParameter"}:
             kind = Kind.PARAMETER if short != "Buffer" else Kind.TENSOR
@@ -224,12 +241,16 @@ class CallReader(ExpressionReader):
             else:
                 items.append(arg)
         # ("name", module) pairs, as in OrderedDict([("conv", nn.Conv2d(…)), …])
-        value.args = [item.args[1] if item.kind is Kind.SEQUENCE and len(item.args) == 2 else item for item in items]
+        value.args = [
+            item.args[1] if item.kind is Kind.SEQUENCE and len(item.args) == 2 else item for item in items
+        ]
         for item in value.args:
             if item.owner is None and item is not value:
                 item.owner = value
 
-    def tensor_operation(self, operation: str, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value:
+    def tensor_operation(
+        self, operation: str, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode
+    ) -> Value:
         """One operation on tensors, whether written as a function or as a method."""
         if "input" in kwargs and not args:
             args = [kwargs["input"]]
@@ -241,8 +262,14 @@ class CallReader(ExpressionReader):
             if len(args) == 1:
                 operation = "shape"
         value = self.make(kind, operation, node, args, kwargs)
-        if operation in {"max", "min", "sort", "topk", "median", "mode", "kthvalue", "cummax"} and (len(args) > 1 or "dim" in kwargs or operation in {"sort", "topk"}):
-            if operation not in {"max", "min"} or "dim" in kwargs or (len(args) > 1 and args[1].kind is not Kind.TENSOR):
+        if operation in {"max", "min", "sort", "topk", "median", "mode", "kthvalue", "cummax"} and (
+            len(args) > 1 or "dim" in kwargs or operation in {"sort", "topk"}
+        ):
+            if (
+                operation not in {"max", "min"}
+                or "dim" in kwargs
+                or (len(args) > 1 and args[1].kind is not Kind.TENSOR)
+            ):
                 return self.record_call(self.values_and_indices(value))
         if operation in {"split", "chunk", "unbind", "split_with_sizes"}:
             value.kind = Kind.SEQUENCE
@@ -299,23 +326,33 @@ class CallReader(ExpressionReader):
             return self.call(function, args, kwargs, node)
         value = self.make(Kind.UNKNOWN, f".{name}", node, args, kwargs, base)
         if kind is Kind.MODULE:
-            value.kind = Kind.TENSOR if name not in {"generate", "config", "get_lr", "fit", "log", "print"} else Kind.UNKNOWN
+            value.kind = (
+                Kind.TENSOR
+                if name not in {"generate", "config", "get_lr", "fit", "log", "print"}
+                else Kind.UNKNOWN
+            )
         self.opaque(value, [base, *args] if kind in (Kind.INSTANCE, Kind.UNKNOWN) else args, kwargs)
         return self.record_call(value)
 
     # -- modules --------------------------------------------------------------------------------
 
-    def call_module(self, module: Value, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value:
+    def call_module(
+        self, module: Value, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode
+    ) -> Value:
         root = self.module_depth == 0
         mode = self.mode_of(module) if root else None
         value = self.apply_module(module, args, kwargs, node)
-        if root and value.op not in torch_api.LOSSES and not (
-            value.op == "module_call" and value.result is None and duck.is_loss_name(module.name)
+        if (
+            root
+            and value.op not in torch_api.LOSSES
+            and not (value.op == "module_call" and value.result is None and duck.is_loss_name(module.name))
         ):
             self.event(EventKind.FORWARD, value, module, mode)
         return value
 
-    def apply_module(self, module: Value, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value:
+    def apply_module(
+        self, module: Value, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode
+    ) -> Value:
         if module.alts:
             parts = [part for part in module.alternatives() if part.kind is Kind.MODULE]
             found = join([self.apply_module(part, args, kwargs, node) for part in parts[:3]])
@@ -351,15 +388,24 @@ class CallReader(ExpressionReader):
                 value = self.make(Kind.TENSOR, "module_call", node, [value], None, layer)
         return value
 
-    def wrap(self, inner: Value, module: Value, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value:
+    def wrap(
+        self, inner: Value, module: Value, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode
+    ) -> Value:
         """What a followed `forward` returned, marked as the output of `module`."""
         if inner.kind is Kind.SEQUENCE and inner.element is None and inner.args:
-            value = self.make(Kind.SEQUENCE, inner.op, node, [self.wrap(item, module, args, kwargs, node) for item in inner.args])
+            value = self.make(
+                Kind.SEQUENCE,
+                inner.op,
+                node,
+                [self.wrap(item, module, args, kwargs, node) for item in inner.args],
+            )
             value.receiver = module
             return value
         if inner.kind is Kind.MAPPING and inner.attrs:
             value = self.make(Kind.MAPPING, "dict", node, receiver=module)
-            value.attrs = {key: self.wrap(item, module, args, kwargs, node) for key, item in inner.attrs.items()}
+            value.attrs = {
+                key: self.wrap(item, module, args, kwargs, node) for key, item in inner.attrs.items()
+            }
             return value
         kind = Kind.TENSOR if inner.kind in (Kind.UNKNOWN, Kind.TENSOR, Kind.PARAMETER) else inner.kind
         value = self.make(kind, "module_call", node, args, kwargs, module)
@@ -367,7 +413,9 @@ class CallReader(ExpressionReader):
         value.attrs = inner.attrs
         return value
 
-    def apply_layer(self, module: Value, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value:
+    def apply_layer(
+        self, module: Value, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode
+    ) -> Value:
         """A layer of torch.nn whose meaning is known."""
         operation = torch_api.module_operation(module.op)
         value = self.make(Kind.TENSOR, operation, node, args, kwargs, module)
@@ -376,7 +424,12 @@ class CallReader(ExpressionReader):
         elif module.op in torch_api.RECURRENT or operation in {"multihead_attention", "lstm_cell"}:
             second = self.make(Kind.TENSOR, f"{operation}_state", node, args, kwargs, module)
             if operation in {"lstm"}:
-                state = self.make(Kind.SEQUENCE, "tuple", node, [second, self.make(Kind.TENSOR, "lstm_state", node, args, kwargs, module)])
+                state = self.make(
+                    Kind.SEQUENCE,
+                    "tuple",
+                    node,
+                    [second, self.make(Kind.TENSOR, "lstm_state", node, args, kwargs, module)],
+                )
                 second = state
             pair = self.make(Kind.SEQUENCE, operation, node, [value, second], kwargs, module)
             self.record_call(value)
@@ -398,7 +451,15 @@ def _kind_made_by(name: str, args: list[Value], kwargs: dict[str, Value]) -> Kin
         return Kind.SCALER
     if name.startswith("torch.optim.swa_utils.AveragedModel"):
         return Kind.MODULE
-    if name.startswith(("torchvision.models.", "timm.create_model", "timm.models.", "torch.hub.load", "segmentation_models_pytorch.")):
+    if name.startswith(
+        (
+            "torchvision.models.",
+            "timm.create_model",
+            "timm.models.",
+            "torch.hub.load",
+            "segmentation_models_pytorch.",
+        )
+    ):
         return Kind.MODULE if not short.endswith("_Weights") and "Weights" not in name else Kind.UNKNOWN
     if name.startswith(("transformers.", "torch_geometric.nn.", "torchvision.ops.", "monai.networks.")):
         if short in {"from_pretrained", "from_config"}:
@@ -407,173 +468,22 @@ def _kind_made_by(name: str, args: list[Value], kwargs: dict[str, Value]) -> Kin
             return Kind.MODULE
         if name.startswith("monai.networks.") and short[:1].isupper():
             return Kind.MODULE
-    if short.endswith(("Model", "Net")) and short[:1].isupper() and not name.startswith(("builtins.", "numpy.", "sklearn.", "pydantic.")):
+    if (
+        short.endswith(("Model", "Net"))
+        and short[:1].isupper()
+        and not name.startswith(("builtins.", "numpy.", "sklearn.", "pydantic."))
+    ):
         return Kind.MODULE
-    if name.startswith(("sklearn.metrics.", "builtins.float", "builtins.int", "builtins.len", "builtins.round", "math.", "time.")):
+    if name.startswith(
+        (
+            "sklearn.metrics.",
+            "builtins.float",
+            "builtins.int",
+            "builtins.len",
+            "builtins.round",
+            "math.",
+            "time.",
+        )
+    ):
         return Kind.NUMBER
     return Kind.UNKNOWN
-
-
-# -- names that need more than a kind -------------------------------------------------------------
-
-
-def _grad_context(reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode, name: str) -> Value:
-    value = reader.make(Kind.CONTEXT, name, node, args, kwargs)
-    flag = args[0] if args else kwargs.get("mode")
-    if name == "torch.set_grad_enabled" or (name == "torch.inference_mode" and flag is not None):
-        value.const = reader.truth(flag) if flag is not None else True
-        if name == "torch.inference_mode" and value.const is not None:
-            value.const = not value.const
-        if name == "torch.set_grad_enabled":
-            reader.grad = value.const
-    else:
-        value.const = GRAD_CONTEXTS[name]
-    return value
-
-
-def _context(name: str) -> Callable[..., Value]:
-    return lambda reader, args, kwargs, node: _grad_context(reader, args, kwargs, node, name)
-
-
-def _enumerate(reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value | None:
-    if not args:
-        return None
-    value = reader.make(Kind.SEQUENCE, "enumerate", node, args, kwargs)
-    index = reader.make(Kind.NUMBER, "index", node, [args[0]])
-    value.element = reader.make(Kind.SEQUENCE, "tuple", node, [index, reader.iterate(args[0], node)])
-    value.receiver = args[0]
-    return value
-
-
-def _zip(reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value | None:
-    value = reader.make(Kind.SEQUENCE, "zip", node, args, kwargs)
-    value.element = reader.make(Kind.SEQUENCE, "tuple", node, [reader.iterate(arg, node) for arg in args])
-    value.receiver = args[0] if args else None
-    return value
-
-
-def _range(reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value | None:
-    value = reader.make(Kind.SEQUENCE, "range", node, args, kwargs)
-    value.element = reader.make(Kind.NUMBER, "index", node, list(args))
-    return value
-
-
-def _next(reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value | None:
-    return reader.iterate(args[0], node) if args else None
-
-
-def _sequence(reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value | None:
-    if len(args) == 1 and args[0].kind is Kind.SEQUENCE:
-        value = reader.make(Kind.SEQUENCE, "list", node, list(args[0].args))
-        value.element, value.receiver = args[0].element, args[0].receiver
-        return value
-    if not args:
-        return reader.make(Kind.SEQUENCE, "list", node)
-    if len(args) == 1 and args[0].kind in (Kind.LOADER, Kind.PARAMETERS):
-        return args[0]
-    return None
-
-
-def _mapping(reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value | None:
-    value = reader.make(Kind.MAPPING, "dict", node)
-    if args and args[0].kind is Kind.MAPPING:
-        value.attrs.update(args[0].attrs)
-        value.args.extend(args[0].args)
-    elif args and args[0].kind is Kind.SEQUENCE:
-        value.args.extend(args[0].args)
-    value.attrs.update(kwargs)
-    return value
-
-
-def _deepcopy(reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value | None:
-    if not args:
-        return None
-    source = args[0]
-    value = reader.make(source.kind, "copy.deepcopy" if source.kind is not Kind.MODULE else source.op, node, source.args if source.kind is Kind.MODULE else args, source.kwargs)
-    value.cls = source.cls
-    value.attrs = dict(source.attrs)
-    value.element = source.element
-    if source.kind is Kind.MODULE:
-        value.receiver = source
-        mode = reader.mode_of(source)
-        if mode is not None:
-            reader.modes[id(value)] = (mode, reader.clock)
-    return reader.record_call(value)
-
-
-def _clip(reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode, name: str) -> Value:
-    value = reader.record_call(reader.make(Kind.TENSOR, name, node, args, kwargs))
-    reader.event(EventKind.CLIP, value, args[0] if args else kwargs.get("parameters"))
-    return value
-
-
-def _autograd_grad(reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value:
-    value = reader.record_call(reader.make(Kind.SEQUENCE, "autograd.grad", node, args, kwargs))
-    value.element = reader.make(Kind.TENSOR, "gradient", node, args[:1] or list(kwargs.values())[:1])
-    reader.event(EventKind.GRAD, value, args[0] if args else kwargs.get("outputs"))
-    return value
-
-
-def _backward(reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value:
-    value = reader.record_call(reader.make(Kind.CONST, "backward", node, args, kwargs))
-    reader.event(EventKind.BACKWARD, value, args[0] if args else None)
-    return value
-
-
-def _save(reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value:
-    value = reader.record_call(reader.make(Kind.CONST, "torch.save", node, args, kwargs))
-    reader.event(EventKind.SAVE, value, args[0] if args else None)
-    return value
-
-
-def _partial(reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value | None:
-    return args[0] if args and not kwargs and len(args) == 1 else None
-
-
-def _setattr(reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value | None:
-    if len(args) == 3 and args[1].kind is Kind.CONST and isinstance(args[1].const, str):
-        args[0].attrs[args[1].const] = args[2]
-    elif len(args) == 3:
-        args[0].attrs[f"?{len(args[0].attrs)}"] = args[2]
-    return reader.record_call(reader.make(Kind.CONST, "builtins.setattr", node, args, kwargs))
-
-
-def _random_split(reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value | None:
-    lengths = args[1] if len(args) > 1 else kwargs.get("lengths")
-    value = reader.make(Kind.SEQUENCE, "torch.utils.data.random_split", node, [], kwargs)
-    count = len(lengths.args) if lengths is not None and lengths.kind is Kind.SEQUENCE and lengths.element is None else 0
-    value.args = [reader.make(Kind.DATASET, "torch.utils.data.random_split", node, args[:1], const=i) for i in range(count)]
-    if not count:
-        value.element = reader.make(Kind.DATASET, "torch.utils.data.random_split", node, args[:1])
-    return reader.record_call(value)
-
-
-_Handler = Callable[[Any, list[Value], dict[str, Value], Any], "Value | None"]
-_BY_NAME: dict[str, _Handler] = {
-    "torch.no_grad": _context("torch.no_grad"),
-    "torch.enable_grad": _context("torch.enable_grad"),
-    "torch.inference_mode": _context("torch.inference_mode"),
-    "torch.set_grad_enabled": _context("torch.set_grad_enabled"),
-    "builtins.enumerate": _enumerate,
-    "builtins.zip": _zip,
-    "builtins.range": _range,
-    "tqdm.trange": _range,
-    "tqdm.auto.trange": _range,
-    "builtins.next": _next,
-    "builtins.list": _sequence,
-    "builtins.tuple": _sequence,
-    "builtins.set": _sequence,
-    "builtins.sorted": _sequence,
-    "builtins.dict": _mapping,
-    "collections.OrderedDict": _mapping,
-    "copy.deepcopy": _deepcopy,
-    "builtins.setattr": _setattr,
-    "functools.partial": _partial,
-    "torch.autograd.grad": _autograd_grad,
-    "torch.autograd.backward": _backward,
-    "torch.save": _save,
-    "torch.utils.data.random_split": _random_split,
-    "torch.nn.utils.clip_grad_norm_": lambda r, a, k, n: _clip(r, a, k, n, "clip_grad_norm_"),
-    "torch.nn.utils.clip_grad_value_": lambda r, a, k, n: _clip(r, a, k, n, "clip_grad_value_"),
-    "torch.nn.utils.clip_grad_norm": lambda r, a, k, n: _clip(r, a, k, n, "clip_grad_norm_"),
-}

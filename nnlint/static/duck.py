@@ -19,7 +19,10 @@ _MODULE = re.compile(
     r"(?:^|_)(?:model|net|network|generator|discriminator|critic|encoder|decoder|classifier|backbone|actor|policy|student|teacher|"
     r"net[GD]|[GD]|module)(?:$|_|\d)|(?:Net|Model|net|model)$"
 )
-_LOSS = re.compile(r"(?:^|_)(?:criteri\w*|crit|loss(?:_?(?:fn|func|function|f))?|loss_\w+)$|(?:loss|criterion)$", re.IGNORECASE)
+_LOSS = re.compile(
+    r"(?:^|_)(?:criteri\w*|crit|loss(?:_?(?:fn|func|function|f))?|loss_\w+)$|(?:loss|criterion)$",
+    re.IGNORECASE,
+)
 _LOADER = re.compile(r"loader|(?:^|_)(?:train|val|valid|test|data)_?(?:iter|dl)(?:$|_)|^dl$", re.IGNORECASE)
 
 
@@ -33,7 +36,9 @@ def kind_by_use(name: str, uses: set[str]) -> Kind | None:
         return Kind.SCHEDULER
     if "backward" in uses and "step" not in uses:
         return Kind.TENSOR
-    if uses & {"parameters", "named_parameters", "load_state_dict", "requires_grad_"} or (uses & {"eval", "train"} and CALLED in uses):
+    if uses & {"parameters", "named_parameters", "load_state_dict", "requires_grad_"} or (
+        uses & {"eval", "train"} and CALLED in uses
+    ):
         return Kind.MODULE if "step" not in uses else None
     if uses & {"eval"} and _MODULE.search(name):
         return Kind.MODULE

@@ -62,7 +62,9 @@ def find_passes(events: list[Event]) -> list[DataPass]:
             frame, looped = _home(event)
             found.setdefault(id(frame), DataPass(frame, looped))
     for current in found.values():
-        pool = current.frame.events if current.looped else [e for e in events if e.frame.inside(current.frame)]
+        pool = (
+            current.frame.events if current.looped else [e for e in events if e.frame.inside(current.frame)]
+        )
         for event in pool:
             home = _innermost(event, found)
             if home is current:

@@ -54,7 +54,14 @@ def module_method(
         reader.freeze(call, base, args[0] if args else kwargs.get("requires_grad"))
         reader.record_call(call)
         return base
-    if name in {"parameters", "named_parameters", "buffers", "named_buffers", "trainable_parameters", "get_parameters"}:
+    if name in {
+        "parameters",
+        "named_parameters",
+        "buffers",
+        "named_buffers",
+        "trainable_parameters",
+        "get_parameters",
+    }:
         call.kind, call.op, call.args = Kind.PARAMETERS, name, [base]
         return reader.record_call(call)
     if name in {"children", "modules", "named_children", "named_modules"}:
@@ -62,7 +69,9 @@ def module_method(
         call.element = reader.make(Kind.MODULE, "submodule", node, [])
         call.element.owner = base
         if name.startswith("named"):
-            call.element = reader.make(Kind.SEQUENCE, "tuple", node, [reader.make(Kind.UNKNOWN, "name", node), call.element])
+            call.element = reader.make(
+                Kind.SEQUENCE, "tuple", node, [reader.make(Kind.UNKNOWN, "name", node), call.element]
+            )
         return reader.record_call(call)
     if name == "state_dict":
         call.kind, call.op, call.args = Kind.STATE_DICT, "state_dict", [base]
@@ -84,7 +93,11 @@ def module_method(
             base.attrs[f"?{len(base.attrs)}"] = args[1]
         call.op = name
         return reader.record_call(call)
-    if base.op in {"torch.nn.ModuleList", "torch.nn.Sequential", "torch.nn.ParameterList"} and name in {"append", "extend", "insert"}:
+    if base.op in {"torch.nn.ModuleList", "torch.nn.Sequential", "torch.nn.ParameterList"} and name in {
+        "append",
+        "extend",
+        "insert",
+    }:
         items = args[0].args if name == "extend" and args else args[-1:]
         base.args.extend(items)
         if name == "extend" and args and args[0].element is not None:
@@ -94,7 +107,11 @@ def module_method(
     if base.op == "torch.nn.ModuleDict" and name in {"values", "items", "keys"}:
         call.kind, call.op, call.args = Kind.SEQUENCE, "items", [*base.args, *base.kwargs.values()]
         element = join(call.args) or reader.make(Kind.MODULE, "submodule", node)
-        call.element = reader.make(Kind.SEQUENCE, "tuple", node, [reader.make(Kind.UNKNOWN, "name", node), element]) if name == "items" else element
+        call.element = (
+            reader.make(Kind.SEQUENCE, "tuple", node, [reader.make(Kind.UNKNOWN, "name", node), element])
+            if name == "items"
+            else element
+        )
         return call
     if name == "backward" and args:
         reader.event(EventKind.BACKWARD, call, args[0])
@@ -117,7 +134,9 @@ def _direct_forward(
     return reader.call_module(base, args, kwargs, node)
 
 
-def _lightning_method(reader: CallReader, base: Value, name: str, args: list[Value], call: Value) -> Value | None:
+def _lightning_method(
+    reader: CallReader, base: Value, name: str, args: list[Value], call: Value
+) -> Value | None:
     if name == "manual_backward" and args:
         reader.event(EventKind.BACKWARD, call, args[0])
         return reader.record_call(call)
@@ -196,7 +215,9 @@ def container_method(
         if name in {"append", "add"} and args:
             if len(base.args) < 64:
                 base.args.append(args[0])
-            if reader.frame.loop() is not None and (base.frame is None or reader.frame.loop() is not base.frame.loop()):
+            if reader.frame.loop() is not None and (
+                base.frame is None or reader.frame.loop() is not base.frame.loop()
+            ):
                 base.element = join([base.element, args[0]]) if base.element is not None else args[0]
         elif name in {"extend", "update"} and args and args[0].kind is Kind.SEQUENCE:
             base.args.extend(args[0].args[:64])
@@ -215,7 +236,9 @@ def container_method(
         element = join(items)
         if element is not None:
             key = reader.make(Kind.UNKNOWN, "key", node)
-            call.element = element if name == "values" else reader.make(Kind.SEQUENCE, "tuple", node, [key, element])
+            call.element = (
+                element if name == "values" else reader.make(Kind.SEQUENCE, "tuple", node, [key, element])
+            )
         return call
     if name in {"get", "pop", "setdefault"} and args and args[0].kind is Kind.CONST:
         found = base.attrs.get(str(args[0].const))
@@ -273,10 +296,16 @@ def tensor_method(
         elif value.kind is Kind.TENSOR and not is_tensor and base.kind is Kind.NUMBER:
             value.kind = Kind.UNKNOWN
         return value
-    if name in torch_api.SHARED_METHODS and base.kind in (Kind.UNKNOWN, Kind.NUMBER) and not base.op.startswith(("numpy.", "pandas.")):
+    if (
+        name in torch_api.SHARED_METHODS
+        and base.kind in (Kind.UNKNOWN, Kind.NUMBER)
+        and not base.op.startswith(("numpy.", "pandas."))
+    ):
         if base.op == "batch" and name == "to":
             return base
-        value = reader.make(Kind.UNKNOWN, torch_api.SAME_OPERATION.get(name, name), node, [base, *args], kwargs)
+        value = reader.make(
+            Kind.UNKNOWN, torch_api.SAME_OPERATION.get(name, name), node, [base, *args], kwargs
+        )
         if name in {"to", "int"}:
             value.attrs = base.attrs
         if name in {"max", "min", "sort", "median"} and args:
@@ -293,7 +322,11 @@ def _unknown_method(
     """Methods that say what an unknown thing is: an Accelerator, a sampler, a parameter group."""
     if name == "prepare" and args:  # accelerate's Accelerator
         return args[0] if len(args) == 1 else reader.make(Kind.SEQUENCE, "tuple", node, args)
-    if name in {"setup", "setup_module", "setup_dataloaders", "setup_optimizers"} and args and "fabric" in base.name.lower():
+    if (
+        name in {"setup", "setup_module", "setup_dataloaders", "setup_optimizers"}
+        and args
+        and "fabric" in base.name.lower()
+    ):
         return args[0] if len(args) == 1 else reader.make(Kind.SEQUENCE, "tuple", node, args)
     if name in {"clip_grad_norm_", "clip_grad_value_"} and args:
         call = reader.record_call(reader.make(Kind.UNKNOWN, name, node, args, kwargs, base))

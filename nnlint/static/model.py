@@ -91,7 +91,9 @@ class ScriptModel:
 
     @cached_property
     def optimizers(self) -> list[Value]:
-        return [call for call in self.calls if call.kind is Kind.OPTIMIZER and call.op != "lightning.optimizers"]
+        return [
+            call for call in self.calls if call.kind is Kind.OPTIMIZER and call.op != "lightning.optimizers"
+        ]
 
     @cached_property
     def passes(self) -> list[DataPass]:

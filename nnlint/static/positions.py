@@ -60,7 +60,9 @@ class _Positions(CodegenState):
         if key in self.wanted and key not in self.found:
             self.found[key] = (self.open[key], (self.row, self.column))
 
-    def record_syntactic_position(self, node: cst.CSTNode, *, start_node: Any = None, end_node: Any = None) -> Any:
+    def record_syntactic_position(
+        self, node: cst.CSTNode, *, start_node: Any = None, end_node: Any = None
+    ) -> Any:
         return _Syntactic(self, node, start_node, end_node) if id(node) in self.wanted else _NOTHING
 
 
@@ -78,7 +80,9 @@ _NOTHING = _Nothing()
 class _Syntactic:
     """Leaves the white space around a node out of its place."""
 
-    def __init__(self, state: _Positions, node: cst.CSTNode, start: cst.CSTNode | None, end: cst.CSTNode | None) -> None:
+    def __init__(
+        self, state: _Positions, node: cst.CSTNode, start: cst.CSTNode | None, end: cst.CSTNode | None
+    ) -> None:
         self.state, self.node, self.start_node, self.end_node = state, node, start, end
         for child in (start, end):
             if child is not None:
@@ -89,7 +93,11 @@ class _Syntactic:
 
     def __exit__(self, *_: object) -> None:
         found = self.state.found
-        start = found[id(self.start_node)][0] if self.start_node is not None and id(self.start_node) in found else self.start
+        start = (
+            found[id(self.start_node)][0]
+            if self.start_node is not None and id(self.start_node) in found
+            else self.start
+        )
         end = (
             found[id(self.end_node)][1]
             if self.end_node is not None and id(self.end_node) in found

@@ -88,7 +88,9 @@ def _read_alone(reader: StatementReader, info: FunctionInfo, this: Value | None)
             break
         value = reader.unknown_parameter(info, parameter)
         if steps and position == 0:
-            loader = reader.make(Kind.LOADER, "lightning.loader", parameter.node, const=info.name.partition("_")[0])
+            loader = reader.make(
+                Kind.LOADER, "lightning.loader", parameter.node, const=info.name.partition("_")[0]
+            )
             value = reader.make(Kind.UNKNOWN, "batch", parameter.node, [loader])
             value.name = parameter.name
         if parameter.keyword_only:

@@ -86,16 +86,31 @@ class ClassInfo:
 
     def fully_seen(self) -> bool:
         """Whether all of its ancestors are in this file or are plain `torch.nn.Module` or `object`."""
-        known = {"torch.nn.Module", "builtins.object", "lightning.LightningModule", "abc.ABC", "typing.Generic"}
-        return all(base in known or any(base == f".{cls.name}" for cls in self.lineage()) for base in self.base_names())
+        known = {
+            "torch.nn.Module",
+            "builtins.object",
+            "lightning.LightningModule",
+            "abc.ABC",
+            "typing.Generic",
+        }
+        return all(
+            base in known or any(base == f".{cls.name}" for cls in self.lineage())
+            for base in self.base_names()
+        )
 
     @property
     def is_module(self) -> bool:
         """An nn.Module, as far as the file shows."""
         for base in self.base_names():
-            if base.startswith("torch.nn.") or base.startswith(("torchvision.models.", "timm.models.", "torch_geometric.nn.")):
+            if base.startswith("torch.nn.") or base.startswith(
+                ("torchvision.models.", "timm.models.", "torch_geometric.nn.")
+            ):
                 return True
-            if base in {"lightning.LightningModule", "torch.jit.ScriptModule", "transformers.PreTrainedModel"}:
+            if base in {
+                "lightning.LightningModule",
+                "torch.jit.ScriptModule",
+                "transformers.PreTrainedModel",
+            }:
                 return True
             if base.rpartition(".")[2].endswith(("PreTrainedModel", "LightningModule")):
                 return True
@@ -111,13 +126,16 @@ class ClassInfo:
 
     @property
     def is_dataset(self) -> bool:
-        return any(base.rpartition(".")[2] in {"Dataset", "IterableDataset"} for base in self.base_names()) or (
-            "__getitem__" in self.methods and "__len__" in self.methods and not self.is_module
-        )
+        return any(
+            base.rpartition(".")[2] in {"Dataset", "IterableDataset"} for base in self.base_names()
+        ) or ("__getitem__" in self.methods and "__len__" in self.methods and not self.is_module)
 
     @property
     def is_autograd_function(self) -> bool:
-        return any(base in {"torch.autograd.Function", "torch.autograd.function.Function"} for base in self.base_names())
+        return any(
+            base in {"torch.autograd.Function", "torch.autograd.function.Function"}
+            for base in self.base_names()
+        )
 
 
 @dataclass(eq=False)
@@ -317,7 +335,11 @@ class _Walker:
             self.use(base.value, node.attr.value)
             self.found.mentioned[base.value] += 1
             return
-        if isinstance(base, cst.Attribute) and isinstance(base.value, cst.Name) and base.value.value == "self":
+        if (
+            isinstance(base, cst.Attribute)
+            and isinstance(base.value, cst.Name)
+            and base.value.value == "self"
+        ):
             self.self_use(base.attr.value, node.attr.value)
         self.visit(base)
 
@@ -325,7 +347,11 @@ class _Walker:
         self.found.statements += 1
         if isinstance(node.func, cst.Name):
             self.use(node.func.value, CALLED)
-        elif isinstance(node.func, cst.Attribute) and isinstance(node.func.value, cst.Name) and node.func.value.value == "self":
+        elif (
+            isinstance(node.func, cst.Attribute)
+            and isinstance(node.func.value, cst.Name)
+            and node.func.value.value == "self"
+        ):
             self.self_use(node.func.attr.value, CALLED)
         self.visit(node.func)
         for argument in node.args:

@@ -81,7 +81,9 @@ class Source:
         except RecursionError:
             raise SourceError("nested too deeply to be read") from None
         except Exception as error:  # libcst's tokenizer raises various types for hopeless input
-            raise SourceError(f"cannot be parsed: {str(error).splitlines()[0] if str(error) else error!r}") from None
+            raise SourceError(
+                f"cannot be parsed: {str(error).splitlines()[0] if str(error) else error!r}"
+            ) from None
 
     @staticmethod
     def _syntax_error(text: str, error: cst.ParserSyntaxError) -> SourceError:

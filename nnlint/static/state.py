@@ -110,7 +110,13 @@ class ReaderState:
             frame = frame.parent
 
     def fact(
-        self, kind: str, node: cst.CSTNode, name: str, value: Value, owner: Value | None = None, target: Value | None = None
+        self,
+        kind: str,
+        node: cst.CSTNode,
+        name: str,
+        value: Value,
+        owner: Value | None = None,
+        target: Value | None = None,
     ) -> None:
         found = Fact(kind, node, name, value, self.frame, self.tick(), owner, target)
         self.facts.append(found)
@@ -169,7 +175,11 @@ class ReaderState:
         known = [value for value in alternatives if not value.is_const(None)]
         kinds = {value.kind for value in known}
         kind = kinds.pop() if len(kinds) == 1 else Kind.UNKNOWN
-        value = self.make(Kind.NUMBER if kind is Kind.CONST and isinstance(known[0].const, (int, float)) else kind, "phi", None)
+        value = self.make(
+            Kind.NUMBER if kind is Kind.CONST and isinstance(known[0].const, (int, float)) else kind,
+            "phi",
+            None,
+        )
         if value.kind is Kind.CONST:
             value.kind = Kind.UNKNOWN
         value.alts = alternatives

@@ -7,27 +7,17 @@ from typing import Any
 
 import libcst as cst
 
-from nnlint.static import duck, torch_api
-from nnlint.static.calls import CallReader
-from nnlint.static.expressions import BINARY
-from nnlint.static.scan import ClassInfo, FunctionInfo, Parameter
-from nnlint.static.state import Scope
-from nnlint.static.values import EventKind, Frame, Kind, Value, join
+from nnlint.static import torch_api
+from nnlint.static.assignments import AssignmentReader
+from nnlint.static.functions import dotted
+from nnlint.static.values import Frame, Kind, Value, join
 
 # A loop over so few constant strings (`for phase in ["train", "val"]`) is read once for each.
 UNROLLED = 4
 
 
-class StatementReader(CallReader):
+class StatementReader(AssignmentReader):
     """The whole reader."""
-
-    def __init__(self, scan: Any) -> None:
-        super().__init__(scan)
-        self._class_scopes: dict[int, dict[str, Value]] = {}
-
-    @property
-    def class_scopes(self) -> dict[int, dict[str, Value]]:
-        return self._class_scopes
 
     # -- blocks ---------------------------------------------------------------------------------
 
@@ -59,139 +49,6 @@ class StatementReader(CallReader):
         handler = _COMPOUND.get(type(node)) or _SMALL.get(type(node))
         return handler(self, node) if handler is not None else None
 
-    # -- assignments ----------------------------------------------------------------------------
-
-    def read_assign(self, node: cst.Assign) -> None:
-        value = self.evaluate(node.value)
-        for target in node.targets:
-            self.assign(target.target, value, node)
-
-    def read_annotated(self, node: cst.AnnAssign) -> None:
-        if node.value is not None:
-            self.assign(node.target, self.evaluate(node.value), node)
-
-    def read_augmented(self, node: cst.AugAssign) -> None:
-        before = self.evaluate(node.target)
-        right = self.evaluate(node.value)
-        op = BINARY.get(type(node.operator), "?")
-        if before.kind is Kind.SEQUENCE and op == "add" and right.kind is Kind.SEQUENCE:
-            before.args.extend(right.args[:64])
-            before.element = before.element or right.element
-            return
-        value = self.binary(op, before, right, node)
-        name = _name_of(node.target)
-        self.fact("augmented", node, name, value, target=before)
-        self.store(node.target, value, node)
-
-    def assign(self, target: cst.BaseExpression, value: Value, statement: cst.CSTNode) -> None:
-        if isinstance(target, (cst.Tuple, cst.List)):
-            self.unpack(target, value, statement)
-            return
-        if isinstance(target, cst.Name):
-            self.fact("name", statement, target.value, value)
-        self.store(target, value, statement)
-
-    def store(self, target: cst.BaseExpression, value: Value, statement: cst.CSTNode) -> None:
-        if isinstance(target, cst.Name):
-            self.bind(target.value, value)
-        elif isinstance(target, cst.Attribute):
-            owner = self.evaluate(target.value)
-            self.fact("attribute", statement, target.attr.value, value, owner)
-            for item in owner.alternatives() if owner.alts else [owner]:
-                self.set_attribute(item, target.attr.value, value, target)
-        elif isinstance(target, cst.Subscript):
-            owner = self.evaluate(target.value)
-            keys = [self.index(element.slice) for element in target.slice]
-            self.fact("subscript", statement, "", value, owner)
-            key = keys[0] if len(keys) == 1 else None
-            if owner.kind is Kind.MAPPING:
-                if key is not None and key.kind is Kind.CONST:
-                    owner.attrs[str(key.const)] = value
-                else:
-                    owner.args.append(value)
-            elif owner.kind is Kind.SEQUENCE and key is not None and key.kind is Kind.CONST and type(key.const) is int:
-                if -len(owner.args) <= key.const < len(owner.args):
-                    owner.args[key.const] = value
-            elif owner.kind is Kind.MODULE:
-                owner.attrs[f"?{len(owner.attrs)}"] = value
-        elif isinstance(target, cst.StarredElement):
-            self.assign(target.value, value, statement)
-
-    def set_attribute(self, owner: Value, name: str, value: Value, node: cst.Attribute) -> None:
-        if name == "requires_grad" and owner.kind is not Kind.INSTANCE:
-            self.freeze(self.make(Kind.CONST, "requires_grad", node, [owner, value]), owner, value)
-            return
-        if owner.kind is Kind.NAME:
-            return
-        if not value.name:
-            value.name = f"{node.value.value}.{name}" if isinstance(node.value, cst.Name) else name
-        if value.kind is Kind.MODULE and owner.kind is Kind.MODULE and value.owner is None and value is not owner:
-            value.owner = owner
-        uses: set[str] = set()
-        cls = owner.cls
-        if cls is not None:
-            for part in cls.lineage():
-                uses |= part.uses.get(name, set())
-            if value.kind is Kind.UNKNOWN and not value.alts:
-                value.kind = duck.kind_by_use(name, uses) or value.kind
-            if any(name in part.set_outside_init for part in cls.lineage()) and (
-                value.kind in (Kind.CONST, Kind.NUMBER, Kind.UNKNOWN, Kind.TENSOR) or name in owner.attrs
-            ):
-                before = owner.attrs.get(name)
-                if before is not None and before.op == "phi":
-                    if len(before.alts) < 16:
-                        before.alts.append(value)
-                    return
-                if value.kind in (Kind.CONST, Kind.NUMBER) or before is not None:
-                    owner.attrs[name] = self.phi([before, value] if before is not None and before is not value else [value])
-                    owner.attrs[name].name = value.name
-                    return
-        owner.attrs[name] = value
-
-    def unpack(self, target: cst.Tuple | cst.List, value: Value, statement: cst.CSTNode) -> None:
-        elements = target.elements
-        star = next((i for i, element in enumerate(elements) if isinstance(element, cst.StarredElement)), None)
-        sources = [part for part in value.alternatives() if not part.is_const(None)] if value.alts else [value]
-        parts: list[list[Value]] = [self.items(part, len(elements), star, statement) for part in sources[:4]]
-        for position, element in enumerate(elements):
-            item = join([part[position] for part in parts])
-            self.assign(element.value, item or self.make(Kind.UNKNOWN, "item", statement), statement)
-
-    def items(self, value: Value, count: int, star: int | None, node: cst.CSTNode) -> list[Value]:
-        """`count` values for `a, b, c = value`."""
-        if value.kind is Kind.SEQUENCE and value.element is None:
-            if star is None and len(value.args) == count:
-                return list(value.args)
-            if star is not None and len(value.args) >= count - 1:
-                tail = count - 1 - star
-                rest = value.args[star : len(value.args) - tail]
-                middle = self.make(Kind.SEQUENCE, "list", node, rest)
-                return [*value.args[:star], middle, *(value.args[len(value.args) - tail :] if tail else [])]
-        if value.element is not None:
-            return [value.element] * count
-        if value.op == "batch":
-            return [self.batch_item(value, i if star is None else (i if i < star else None), node) for i in range(count)]
-        if value.op == "shape":
-            return [
-                self.make(Kind.SIZE, "size", node, [value.args[0], self.const(node, i if star is None else i - count)])
-                for i in range(count)
-            ]
-        if value.kind is Kind.MODULE:
-            return [self.make(Kind.UNKNOWN, "item", node, [value]) for _ in range(count)]
-        kind = Kind.TENSOR if value.kind is Kind.TENSOR else Kind.UNKNOWN
-        items = [self.make(kind, "item_of", node, [value], const=i) for i in range(count)]
-        for item in items:
-            item.receiver = value.receiver
-        return items
-
-    def read_delete(self, node: cst.Del) -> None:
-        if isinstance(node.target, cst.Name):
-            self.fact("del", node, node.target.value, self.scope.vars.pop(node.target.value, None) or self.const(node, None))
-
-    def read_expression(self, node: cst.Expr) -> None:
-        value = self.evaluate(node.value)
-        self.fact("expression", node, "", value)
-
     # -- leaving --------------------------------------------------------------------------------
 
     def read_return(self, node: cst.Return) -> str:
@@ -213,7 +70,7 @@ class StatementReader(CallReader):
 
     def read_import(self, node: cst.Import) -> None:
         for alias in node.names:
-            name = _dotted(alias.name)
+            name = dotted(alias.name)
             if alias.asname is not None and isinstance(alias.asname.name, cst.Name):
                 self.scope.vars[alias.asname.name.value] = self.named(name)
             else:
@@ -221,13 +78,17 @@ class StatementReader(CallReader):
                 self.scope.vars[first] = self.named(first)
 
     def read_import_from(self, node: cst.ImportFrom) -> None:
-        module = "." * len(node.relative) + (_dotted(node.module) if node.module is not None else "")
+        module = "." * len(node.relative) + (dotted(node.module) if node.module is not None else "")
         if isinstance(node.names, cst.ImportStar):
             self.stars.append(module)
             return
         for alias in node.names:
-            name = _dotted(alias.name)
-            bound = alias.asname.name.value if alias.asname is not None and isinstance(alias.asname.name, cst.Name) else name
+            name = dotted(alias.name)
+            bound = (
+                alias.asname.name.value
+                if alias.asname is not None and isinstance(alias.asname.name, cst.Name)
+                else name
+            )
             separator = "" if module.endswith(".") else "."
             self.scope.vars[bound] = self.named(f"{module}{separator}{name}")
 
@@ -256,7 +117,9 @@ class StatementReader(CallReader):
             if second is not None:
                 self.scope.vars, self.modes = then_vars, then_modes
             if (first or second) in {"continue", "return", "break"}:
-                self.frame = Frame("if", node, self.frame, self.tick(), test, branch=second is not None, guard=True)
+                self.frame = Frame(
+                    "if", node, self.frame, self.tick(), test, branch=second is not None, guard=True
+                )
             return None
         self.scope.vars = self.merge(then_vars, self.scope.vars)
         self.modes = _merge_modes(then_modes, self.modes)
@@ -347,7 +210,9 @@ class StatementReader(CallReader):
         for name in self.scan.loop_names.get(id(node), ()):
             if name in variables:
                 before = variables[name]
-                if before.kind in (Kind.FUNCTION, Kind.CLASS, Kind.LOADER, Kind.NAME, Kind.MAPPING) or (before.kind is Kind.SEQUENCE and before.op != "tuple"):
+                if before.kind in (Kind.FUNCTION, Kind.CLASS, Kind.LOADER, Kind.NAME, Kind.MAPPING) or (
+                    before.kind is Kind.SEQUENCE and before.op != "tuple"
+                ):
                     continue
                 phis[name] = variables[name] = self.phi([before])
         frame = Frame("loop", node, self.frame, self.tick(), iterable)
@@ -364,14 +229,19 @@ class StatementReader(CallReader):
                 phi.alts.append(after)
                 if phi.kind is not after.kind:
                     phi.kind = _common_kind(phi)
-        self.scope.vars = self.merge(before_vars, self.scope.vars) if not phis else self.after_loop(before_vars, phis)
+        self.scope.vars = (
+            self.merge(before_vars, self.scope.vars) if not phis else self.after_loop(before_vars, phis)
+        )
         if not isinstance(node, cst.While):
             self.modes = {**before_modes, **self.modes}
         if node.orelse is not None:
             self.body(node.orelse.body)
 
     def after_loop(self, before: dict[str, Value], phis: dict[str, Value]) -> dict[str, Value]:
-        merged = self.merge({k: v for k, v in before.items() if k not in phis}, {k: v for k, v in self.scope.vars.items() if k not in phis})
+        merged = self.merge(
+            {k: v for k, v in before.items() if k not in phis},
+            {k: v for k, v in self.scope.vars.items() if k not in phis},
+        )
         return {**merged, **phis}
 
     def iterate(self, iterable: Value, node: cst.CSTNode) -> Value:
@@ -380,7 +250,9 @@ class StatementReader(CallReader):
             return iterable.element
         kind = iterable.kind
         if iterable.alts:
-            found = join([self.iterate(part, node) for part in iterable.alternatives()[:3] if not part.is_const(None)])
+            found = join(
+                [self.iterate(part, node) for part in iterable.alternatives()[:3] if not part.is_const(None)]
+            )
             if found is not None:
                 return found
         if kind is Kind.LOADER:
@@ -400,7 +272,11 @@ class StatementReader(CallReader):
             return self.make(Kind.UNKNOWN, "batch", node, [iterable])
         if kind is Kind.TENSOR:
             return self.make(Kind.TENSOR, "getitem", node, [iterable, self.make(Kind.NUMBER, "index", node)])
-        if kind is Kind.INSTANCE and iterable.cls is not None and (method := iterable.cls.method("__iter__")) is not None:
+        if (
+            kind is Kind.INSTANCE
+            and iterable.cls is not None
+            and (method := iterable.cls.method("__iter__")) is not None
+        ):
             bound = self.function_value(method, node)
             bound.receiver = iterable
             return self.call_function(bound, [], {}, node)
@@ -415,186 +291,19 @@ class StatementReader(CallReader):
             if item.asname is not None:
                 inner = self.iterate(value, node) if value.kind is Kind.CONTEXT else value
                 self.assign(item.asname.name, inner, node)
-            if value.kind is Kind.CONTEXT and value.op.startswith("torch.") and value.op.rpartition(".")[2] in _GRAD_MODES:
+            if (
+                value.kind is Kind.CONTEXT
+                and value.op.startswith("torch.")
+                and value.op.rpartition(".")[2] in _GRAD_MODES
+            ):
                 self.grad = value.const
         end = self.body(node.body)
         self.frame = frames
         self.grad = grad
         return end
 
-    # -- definitions ----------------------------------------------------------------------------
-
-    def read_function(self, node: cst.FunctionDef) -> None:
-        info = self.scan.by_node[id(node)]
-        assert isinstance(info, FunctionInfo)
-        value = self.function_value(info, node)
-        value.attrs = {}
-        value.element = None
-        self.closures[id(info)] = self.scope
-        for decorator in node.decorators:
-            self.evaluate(decorator.decorator)
-        self.grad = self.grad if not node.decorators else self._grad_after_decorators()
-        self.scope.vars[info.name] = value
-
-    def _grad_after_decorators(self) -> bool | None:
-        # `@torch.set_grad_enabled(False)` is read as a call above, but decorating changes nothing here.
-        return True if self.scope is self.module_scope else self.grad
-
-    @property
-    def closures(self) -> dict[int, Scope]:
-        found = self.__dict__.setdefault("_closures", {})
-        assert isinstance(found, dict)
-        return found
-
-    def read_class(self, node: cst.ClassDef) -> None:
-        info = self.scan.by_node[id(node)]
-        assert isinstance(info, ClassInfo)
-        for base in node.bases:
-            value = self.evaluate(base.value)
-            for part in value.alternatives():
-                if part.kind is Kind.CLASS and part.cls is not None:
-                    info.parents.append(part.cls)
-                    info.bases.append(f".{part.cls.name}")
-                else:
-                    info.bases.append(part.op if part.kind is Kind.NAME else f"?{part.name}")
-        value = self.make(Kind.CLASS, info.name, node)
-        value.cls = info
-        value.name = info.name
-        self.scope.vars[info.name] = value
-        scope = Scope(self.scope)
-        before, self.scope = self.scope, scope
-        try:
-            self.body(node.body)
-        finally:
-            self.scope = before
-        for method in info.methods.values():
-            self.closures[id(method)] = before
-        self._class_scopes[id(info)] = {
-            name: item for name, item in scope.vars.items() if item.function is None or item.function.cls is not info
-        }
-
-    def run_function(self, function: Value, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value:
-        """Follow a call: the body with these arguments, what it returns."""
-        info = function.function
-        assert info is not None
-        scope = Scope(self.closures.get(id(info), self.module_scope), info)
-        self.bind_arguments(info, function.receiver, args, kwargs, scope)
-        info.reads += 1
-        counts = (len(self.events), len(self.branches))
-        before_scope, before_grad, depth = self.scope, self.grad, self.depth
-        self.scope, self.depth = scope, 0
-        if info.node.decorators:
-            self.grad = _decorated_grad(self, info, self.grad)
-        self.active.append(info)
-        self.returns.append([])
-        frame = Frame("function", node, self.frame, self.tick(), function, function=info)
-        try:
-            with self.within(frame):
-                end = self.body(info.node.body)
-        finally:
-            found = self.returns.pop()
-            self.active.pop()
-            self.scope, self.grad, self.depth = before_scope, before_grad, depth
-        info.quiet = counts == (len(self.events), len(self.branches)) and info.cls is None
-        if info.is_generator:
-            value = self.make(Kind.SEQUENCE, "generator", node, found)
-            value.element = join(found)
-            return value
-        if end is None and found:
-            found = [item for item in found if not item.is_const(None)] or found
-        return join(found) or self.const(node, None)
-
-    def bind_arguments(
-        self, info: FunctionInfo, receiver: Value | None, args: list[Value], kwargs: dict[str, Value], scope: Scope
-    ) -> None:
-        given = list(args)
-        if receiver is not None:
-            given.insert(0, receiver)
-        remaining = dict(kwargs)
-        unknown_star = any(value.op == "star" for value in given) or "**" in remaining
-        for parameter in info.parameters:
-            name = parameter.name
-            if parameter.star == "*":
-                value = self.make(Kind.SEQUENCE, "tuple", parameter.node, given)
-                given = []
-            elif parameter.star == "**":
-                value = self.make(Kind.MAPPING, "dict", parameter.node)
-                value.attrs = {key: item for key, item in remaining.items() if key != "**"}
-                remaining = {}
-            elif given and not parameter.keyword_only and given[0].op != "star":
-                value = given.pop(0)
-            elif name in remaining:
-                value = remaining.pop(name)
-            elif parameter.default is not None and not unknown_star:
-                value = self.evaluate(parameter.default)
-            else:
-                value = self.unknown_parameter(info, parameter)
-            if value.kind is Kind.UNKNOWN and not value.alts and value.op not in {"param", "batch"}:
-                kind = duck.kind_by_use(name, info.uses.get(name, set()))
-                if kind is not None:
-                    value.kind = kind
-            scope.vars[name] = value
-            if not value.name and value is not receiver:
-                value.name = name
-
-    def unknown_parameter(self, info: FunctionInfo, parameter: Parameter) -> Value:
-        """What a parameter is where no call shows: by annotation, use, and name."""
-        value = self.make(Kind.UNKNOWN, "param", parameter.node)
-        value.name = parameter.name
-        if parameter.star:
-            return value
-        kind: Kind | None = None
-        if parameter.annotation is not None:
-            kind = self.annotated_kind(parameter.annotation)
-        uses = info.uses.get(parameter.name, set())
-        if kind is None:
-            kind = duck.kind_by_use(parameter.name, uses) or duck.kind_by_name(parameter.name, uses)
-        if kind is None and info.name == "forward" and info.cls is not None and info.cls.is_module and parameter.default is None:
-            kind = Kind.TENSOR
-        value.kind = kind or Kind.UNKNOWN
-        if parameter.default is not None:
-            default = self.evaluate(parameter.default)
-            if default.is_const(None):
-                kind_before = value.kind
-                joined = join([value, default])
-                assert joined is not None
-                joined.kind, joined.name = kind_before, parameter.name
-                return joined
-        return value
-
-    def annotated_kind(self, node: cst.BaseExpression) -> Kind | None:
-        if isinstance(node, cst.Subscript):  # Optional[X], list[X]
-            if isinstance(node.value, (cst.Name, cst.Attribute)) and _dotted(node.value).endswith("Optional"):
-                part = node.slice[0].slice
-                return self.annotated_kind(part.value) if isinstance(part, cst.Index) else None
-            name = self.evaluate(node.value).op
-            return duck.kind_by_annotation(name) or Kind.UNKNOWN
-        if isinstance(node, cst.BinaryOperation):  # X | None
-            return self.annotated_kind(node.left)
-        if isinstance(node, cst.SimpleString):
-            return None
-        value = self.evaluate(node)
-        if value.kind is Kind.CLASS and value.cls is not None:
-            return Kind.MODULE if value.cls.is_module else Kind.UNKNOWN
-        return duck.kind_by_annotation(value.op) if value.kind is Kind.NAME else None
-
 
 _GRAD_MODES = frozenset({"no_grad", "enable_grad", "inference_mode", "set_grad_enabled"})
-
-
-def _decorated_grad(reader: StatementReader, info: FunctionInfo, grad: bool | None) -> bool | None:
-    """`@torch.no_grad()` and the like, with or without parentheses."""
-    for decorator in info.node.decorators:
-        node = decorator.decorator
-        function = node.func if isinstance(node, cst.Call) else node
-        name = reader.evaluate(function).op
-        if name in {"torch.no_grad", "torch.inference_mode"}:
-            grad = False
-        elif name == "torch.enable_grad":
-            grad = True
-        elif name == "torch.set_grad_enabled" and isinstance(node, cst.Call) and node.args:
-            grad = reader.truth(reader.evaluate(node.args[0].value))
-    return grad
 
 
 def _merge_modes(
@@ -616,18 +325,6 @@ def _common_kind(phi: Value) -> Kind:
         kind = kinds.pop()
         return kind
     return Kind.TENSOR if Kind.TENSOR in kinds else Kind.NUMBER if kinds <= {Kind.NUMBER} else Kind.UNKNOWN
-
-
-def _dotted(node: cst.CSTNode) -> str:
-    if isinstance(node, cst.Attribute):
-        return f"{_dotted(node.value)}.{node.attr.value}"
-    return node.value if isinstance(node, cst.Name) else ""
-
-
-def _name_of(node: cst.CSTNode) -> str:
-    if isinstance(node, (cst.Name, cst.Attribute)):
-        return _dotted(node)
-    return _name_of(node.value) if isinstance(node, cst.Subscript) else ""
 
 
 def _globals(reader: StatementReader, node: cst.Global) -> None:

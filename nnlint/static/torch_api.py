@@ -103,7 +103,9 @@ SHARED_METHODS = frozenset({
 })  # fmt: skip
 
 # Operations whose result is a Python number or another non-tensor.
-TO_PYTHON = frozenset({"item", "tolist", "numpy", "dim", "numel", "ndimension", "data_ptr", "get_device", "is_contiguous"})
+TO_PYTHON = frozenset(
+    {"item", "tolist", "numpy", "dim", "numel", "ndimension", "data_ptr", "get_device", "is_contiguous"}
+)
 
 # Operations that keep every number and its sample: identity for most questions.
 RELABEL = frozenset({
@@ -196,14 +198,25 @@ _OPTIMIZER_MODULES = re.compile(
     r"^(?:torch\.optim|apex\.optimizers|bitsandbytes\.optim|timm\.optim|transformers\.optimization|torch_optimizer|lion_pytorch"
     r"|adabelief_pytorch|ranger|madgrad|torchoptim|prodigyopt|dadaptation|adamp|deepspeed\.ops\.(?:adam|lamb))(?:\.\w+)*\.[A-Z]\w*$"
 )
-EPOCH_SCHEDULERS = frozenset({"StepLR", "MultiStepLR", "ExponentialLR", "CosineAnnealingWarmRestarts", "ReduceLROnPlateau"})
+EPOCH_SCHEDULERS = frozenset(
+    {"StepLR", "MultiStepLR", "ExponentialLR", "CosineAnnealingWarmRestarts", "ReduceLROnPlateau"}
+)
 BATCH_SCHEDULERS = frozenset({"OneCycleLR", "CyclicLR"})
 
 
 def is_scheduler(name: str) -> bool:
     """Whether calling this imported name makes a learning-rate scheduler."""
     return name.startswith("torch.optim.lr_scheduler.") or (
-        name.startswith(("transformers.", "timm.", "warmup_scheduler", "pl_bolts", "diffusers", "torch.optim.swa_utils.SWALR"))
+        name.startswith(
+            (
+                "transformers.",
+                "timm.",
+                "warmup_scheduler",
+                "pl_bolts",
+                "diffusers",
+                "torch.optim.swa_utils.SWALR",
+            )
+        )
         and _SCHEDULER_CALL.search(name) is not None
     )
 
@@ -212,10 +225,15 @@ def is_optimizer(name: str) -> bool:
     """Whether calling this imported name makes an optimizer."""
     if name.startswith("torch.optim.lr_scheduler") or name.startswith("torch.optim.swa_utils"):
         return False
-    return _OPTIMIZER_MODULES.match(name) is not None or name in {"transformers.AdamW", "transformers.Adafactor"}
+    return _OPTIMIZER_MODULES.match(name) is not None or name in {
+        "transformers.AdamW",
+        "transformers.Adafactor",
+    }
 
 
-_DATASETS = re.compile(r"^(?:torchvision|torchaudio|torchtext|torch_geometric)\.datasets\.(?:\w+\.)*[A-Z]\w*$")
+_DATASETS = re.compile(
+    r"^(?:torchvision|torchaudio|torchtext|torch_geometric)\.datasets\.(?:\w+\.)*[A-Z]\w*$"
+)
 
 
 def is_dataset(name: str) -> bool:
@@ -227,7 +245,9 @@ def is_dataset(name: str) -> bool:
 
 def is_loader(name: str) -> bool:
     return name == "torch.utils.data.DataLoader" or (
-        name.startswith("torch_geometric.") and name.endswith("Loader") and name.rpartition(".")[2][0].isupper()
+        name.startswith("torch_geometric.")
+        and name.endswith("Loader")
+        and name.rpartition(".")[2][0].isupper()
     )
 
 
@@ -267,18 +287,9 @@ SIGNATURES: dict[str, tuple[str, ...]] = {
 CONSTRUCTORS: dict[str, tuple[str, ...]] = {
     "Linear": ("in_features", "out_features", "bias"), "LazyLinear": ("out_features", "bias"),
     "Bilinear": ("in1_features", "in2_features", "out_features", "bias"),
-    **{
-        name: ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias", "padding_mode")
-        for name in ("Conv1d", "Conv2d", "Conv3d")
-    },
-    **{
-        name: ("in_channels", "out_channels", "kernel_size", "stride", "padding", "output_padding", "groups", "bias", "dilation")
-        for name in ("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d")
-    },
-    **{
-        name: ("num_features", "eps", "momentum", "affine", "track_running_stats")
-        for name in ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d")
-    },
+    **dict.fromkeys(("Conv1d", "Conv2d", "Conv3d"), ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias", "padding_mode")),
+    **dict.fromkeys(("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"), ("in_channels", "out_channels", "kernel_size", "stride", "padding", "output_padding", "groups", "bias", "dilation")),
+    **dict.fromkeys(("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"), ("num_features", "eps", "momentum", "affine", "track_running_stats")),
     "LayerNorm": ("normalized_shape", "eps", "elementwise_affine"), "GroupNorm": ("num_groups", "num_channels", "eps", "affine"),
     "Embedding": ("num_embeddings", "embedding_dim", "padding_idx", "max_norm"),
     "LSTM": ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional"),
@@ -291,8 +302,8 @@ CONSTRUCTORS: dict[str, tuple[str, ...]] = {
     "TransformerDecoderLayer": ("d_model", "nhead", "dim_feedforward", "dropout", "activation", "layer_norm_eps", "batch_first"),
     "Transformer": ("d_model", "nhead", "num_encoder_layers", "num_decoder_layers", "dim_feedforward", "dropout", "activation",
                     "custom_encoder", "custom_decoder", "layer_norm_eps", "batch_first"),
-    **{name: ("kernel_size", "stride", "padding") for name in ("MaxPool1d", "MaxPool2d", "MaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d")},
-    **{name: ("output_size",) for name in ("AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d")},
+    **dict.fromkeys(("MaxPool1d", "MaxPool2d", "MaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d"), ("kernel_size", "stride", "padding")),
+    **dict.fromkeys(("AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d"), ("output_size",)),
     "CrossEntropyLoss": ("weight", "size_average", "ignore_index", "reduce", "reduction", "label_smoothing"),
     "NLLLoss": ("weight", "size_average", "ignore_index", "reduce", "reduction"),
     "BCELoss": ("weight", "size_average", "reduce", "reduction"),

@@ -155,7 +155,9 @@ class Value:
 
     def is_const(self, *values: Any) -> bool:
         """Whether it is known to be one of these constants (`True` is not 1 here)."""
-        return self.kind is Kind.CONST and any(self.const is v or (self.const == v and type(self.const) is type(v)) for v in values)
+        return self.kind is Kind.CONST and any(
+            self.const is v or (self.const == v and type(self.const) is type(v)) for v in values
+        )
 
     def alternatives(self) -> list[Value]:
         """What it can be where branches or loop turns meet; itself otherwise."""
@@ -253,7 +255,13 @@ class Event:
     __slots__ = ("call", "frame", "grad", "kind", "mode", "target", "time")
 
     def __init__(
-        self, kind: EventKind, call: Value, target: Value | None, frame: Frame, mode: str | None, grad: bool | None
+        self,
+        kind: EventKind,
+        call: Value,
+        target: Value | None,
+        frame: Frame,
+        mode: str | None,
+        grad: bool | None,
     ) -> None:
         self.kind = kind
         self.call = call
