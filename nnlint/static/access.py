@@ -36,6 +36,11 @@ TENSOR_FACTS = frozenset(
 )
 
 
+def in_range(index: object, items: list[Value]) -> bool:
+    """Whether `items[index]` is there."""
+    return type(index) is int and -len(items) <= index < len(items)
+
+
 class AccessReader(ReaderState):
     """Attributes and items; `ExpressionReader` adds the rest."""
 
@@ -119,7 +124,9 @@ class AccessReader(ReaderState):
                 if method.decorated("property", "cached_property"):
                     bound.receiver = base
                     return self.call_function(bound, [], {}, node)
-                if (base.kind is not Kind.CLASS and not method.decorated("staticmethod")) or method.decorated("classmethod"):
+                if (base.kind is not Kind.CLASS and not method.decorated("staticmethod")) or method.decorated(
+                    "classmethod"
+                ):
                     bound.receiver = base
                 return bound
             value = self.class_scopes.get(id(owner), {}).get(name)
@@ -137,9 +144,8 @@ class AccessReader(ReaderState):
         if len(indices) == 1:
             key = indices[0]
             if key.kind is Kind.CONST:
-                if base.kind is Kind.SEQUENCE and base.element is None and type(key.const) is int:
-                    if -len(base.args) <= key.const < len(base.args):
-                        return base.args[key.const]
+                if base.kind is Kind.SEQUENCE and base.element is None and in_range(key.const, base.args):
+                    return base.args[key.const]
                 if base.kind is Kind.MAPPING and str(key.const) in base.attrs:
                     return base.attrs[str(key.const)]
                 if base.kind is Kind.SIZE and base.op == "shape" and type(key.const) is int:

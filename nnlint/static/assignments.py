@@ -166,7 +166,7 @@ class AssignmentReader(FunctionReader):
                 "del",
                 node,
                 node.target.value,
-                self.scope.vars.pop(node.target.value, None) or self.const(node, None),
+                self.scope.vars.pop(node.target.value, self.const(node, None)),
             )
 
     def read_expression(self, node: cst.Expr) -> None:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import libcst as cst
 
 from nnlint.static import duck, known_calls, methods, torch_api
-from nnlint.static.expressions import ExpressionReader
+from nnlint.static.modules import ModuleReader
 from nnlint.static.scan import ClassInfo
 from nnlint.static.state import DEEPEST_CALL, FOLLOW_LIMIT, Scope
 from nnlint.static.values import EventKind, Kind, Value, join
 
 # Calls that hand their first argument on as it is.
 PASS_ON = frozenset({
-    "builtins.iter", "tqdm.tqdm", "tqdm.auto.tqdm", "tqdm.notebook.tqdm", "tqdm.trange", "rich.progress.track", "tqdm",
-    "builtins.reversed", "copy.copy", "torch.autograd.Variable", "torch_xla.distributed.parallel_loader.MpDeviceLoader",
+    "builtins.iter", "tqdm.tqdm", "tqdm.auto.tqdm", "tqdm.notebook.tqdm", "tqdm.trange",
+    "rich.progress.track", "tqdm",
+    "builtins.reversed", "copy.copy", "torch.autograd.Variable",
+    "torch_xla.distributed.parallel_loader.MpDeviceLoader",
     "itertools.islice", "itertools.cycle", "typing.cast",
 })  # fmt: skip
 # What a call that cannot be followed may change.
 HANDS_TO_OPAQUE = frozenset({Kind.MODULE, Kind.OPTIMIZER, Kind.LOADER})
 
 
-class CallReader(ExpressionReader):
+class CallReader(ModuleReader):
     """Calls; `StatementReader` adds the bodies of functions and classes."""
 
     def run_function(
@@ -140,7 +142,7 @@ class CallReader(ExpressionReader):
             return self.make(Kind.UNKNOWN, "call", node, args)
         scope = Scope(self.scope)
         scope.vars = dict(function.attrs)
-        for parameter, value in zip(body.params.params, args):
+        for parameter, value in zip(body.params.params, args, strict=False):
             scope.vars[parameter.name.value] = value
         for parameter in body.params.params[len(args) :]:
             scope.vars[parameter.name.value] = kwargs.get(parameter.name.value) or self.make(
@@ -197,7 +199,7 @@ class CallReader(ExpressionReader):
         operation = torch_api.operation(name)
         if operation is not None:
             return self.tensor_operation(operation, args, kwargs, node)
-        kind = _kind_made_by(name, args, kwargs)
+        kind = duck.kind_made_by(name)
         value = self.make(kind, name, node, args, kwargs)
         if kind is Kind.UNKNOWN and not name.startswith(
             ("builtins.", "math.", "numpy.", "time.", "os.", "random.", "torch.")
@@ -224,7 +226,8 @@ class CallReader(ExpressionReader):
         return self.record_call(value)
 
     def fill_container(self, value: Value) -> None:
-        """`nn.Sequential(*layers)`, `nn.ModuleList([...])`, `nn.Sequential(OrderedDict([...]))`: the children."""
+        """`nn.Sequential(*layers)`, `nn.ModuleList([...])`,
+        `nn.Sequential(OrderedDict([...]))`: the children."""
         items: list[Value] = []
         for arg in value.args:
             if arg.kind is Kind.SEQUENCE:
@@ -262,15 +265,16 @@ class CallReader(ExpressionReader):
             if len(args) == 1:
                 operation = "shape"
         value = self.make(kind, operation, node, args, kwargs)
-        if operation in {"max", "min", "sort", "topk", "median", "mode", "kthvalue", "cummax"} and (
-            len(args) > 1 or "dim" in kwargs or operation in {"sort", "topk"}
-        ):
-            if (
+        if (
+            operation in {"max", "min", "sort", "topk", "median", "mode", "kthvalue", "cummax"}
+            and (len(args) > 1 or "dim" in kwargs or operation in {"sort", "topk"})
+            and (
                 operation not in {"max", "min"}
                 or "dim" in kwargs
                 or (len(args) > 1 and args[1].kind is not Kind.TENSOR)
-            ):
-                return self.record_call(self.values_and_indices(value))
+            )
+        ):
+            return self.record_call(self.values_and_indices(value))
         if operation in {"split", "chunk", "unbind", "split_with_sizes"}:
             value.kind = Kind.SEQUENCE
             value.element = self.make(Kind.TENSOR, "part", node, [value.args[0]] if value.args else [])
@@ -333,157 +337,3 @@ class CallReader(ExpressionReader):
             )
         self.opaque(value, [base, *args] if kind in (Kind.INSTANCE, Kind.UNKNOWN) else args, kwargs)
         return self.record_call(value)
-
-    # -- modules --------------------------------------------------------------------------------
-
-    def call_module(
-        self, module: Value, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode
-    ) -> Value:
-        root = self.module_depth == 0
-        mode = self.mode_of(module) if root else None
-        value = self.apply_module(module, args, kwargs, node)
-        if (
-            root
-            and value.op not in torch_api.LOSSES
-            and not (value.op == "module_call" and value.result is None and duck.is_loss_name(module.name))
-        ):
-            self.event(EventKind.FORWARD, value, module, mode)
-        return value
-
-    def apply_module(
-        self, module: Value, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode
-    ) -> Value:
-        if module.alts:
-            parts = [part for part in module.alternatives() if part.kind is Kind.MODULE]
-            found = join([self.apply_module(part, args, kwargs, node) for part in parts[:3]])
-            if found is not None:
-                return found
-        name = module.op
-        if name in torch_api.WRAPPERS and module.args:
-            inner = self.apply_module(module.args[0], args, kwargs, node)
-            return self.wrap(inner, module, args, kwargs, node)
-        if name == "torch.nn.Sequential" and args:
-            return self.record_call(self.wrap(self.chain(module, args[0], node), module, args, kwargs, node))
-        if name.startswith("torch.nn.") and name not in torch_api.CONTAINERS:
-            return self.apply_layer(module, args, kwargs, node)
-        forward = module.cls.method("forward") if module.cls is not None else None
-        if forward is not None:
-            bound = self.function_value(forward, node)
-            bound.receiver = module
-            self.module_depth += 1
-            try:
-                inner = self.call_function(bound, args, kwargs, node)
-            finally:
-                self.module_depth -= 1
-            return self.record_call(self.wrap(inner, module, args, kwargs, node))
-        value = self.make(Kind.TENSOR, "module_call", node, args, kwargs, module)
-        return self.record_call(value)
-
-    def chain(self, sequential: Value, value: Value, node: cst.CSTNode) -> Value:
-        """The layers of an `nn.Sequential`, one after the other."""
-        for layer in sequential.args[:64]:
-            if layer.kind is Kind.MODULE:
-                value = self.apply_module(layer, [value], {}, layer.node or node)
-            else:
-                value = self.make(Kind.TENSOR, "module_call", node, [value], None, layer)
-        return value
-
-    def wrap(
-        self, inner: Value, module: Value, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode
-    ) -> Value:
-        """What a followed `forward` returned, marked as the output of `module`."""
-        if inner.kind is Kind.SEQUENCE and inner.element is None and inner.args:
-            value = self.make(
-                Kind.SEQUENCE,
-                inner.op,
-                node,
-                [self.wrap(item, module, args, kwargs, node) for item in inner.args],
-            )
-            value.receiver = module
-            return value
-        if inner.kind is Kind.MAPPING and inner.attrs:
-            value = self.make(Kind.MAPPING, "dict", node, receiver=module)
-            value.attrs = {
-                key: self.wrap(item, module, args, kwargs, node) for key, item in inner.attrs.items()
-            }
-            return value
-        kind = Kind.TENSOR if inner.kind in (Kind.UNKNOWN, Kind.TENSOR, Kind.PARAMETER) else inner.kind
-        value = self.make(kind, "module_call", node, args, kwargs, module)
-        value.result = inner
-        value.attrs = inner.attrs
-        return value
-
-    def apply_layer(
-        self, module: Value, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode
-    ) -> Value:
-        """A layer of torch.nn whose meaning is known."""
-        operation = torch_api.module_operation(module.op)
-        value = self.make(Kind.TENSOR, operation, node, args, kwargs, module)
-        if operation in torch_api.LOSSES:
-            self.event(EventKind.LOSS, value, module)
-        elif module.op in torch_api.RECURRENT or operation in {"multihead_attention", "lstm_cell"}:
-            second = self.make(Kind.TENSOR, f"{operation}_state", node, args, kwargs, module)
-            if operation in {"lstm"}:
-                state = self.make(
-                    Kind.SEQUENCE,
-                    "tuple",
-                    node,
-                    [second, self.make(Kind.TENSOR, "lstm_state", node, args, kwargs, module)],
-                )
-                second = state
-            pair = self.make(Kind.SEQUENCE, operation, node, [value, second], kwargs, module)
-            self.record_call(value)
-            return self.record_call(pair)
-        return self.record_call(value)
-
-
-def _kind_made_by(name: str, args: list[Value], kwargs: dict[str, Value]) -> Kind:
-    if torch_api.is_optimizer(name):
-        return Kind.OPTIMIZER
-    if torch_api.is_scheduler(name):
-        return Kind.SCHEDULER
-    if torch_api.is_loader(name):
-        return Kind.LOADER
-    if torch_api.is_dataset(name):
-        return Kind.DATASET
-    short = name.rpartition(".")[2]
-    if name == "torch.amp.GradScaler" or short == "GradScaler":
-        return Kind.SCALER
-    if name.startswith("torch.optim.swa_utils.AveragedModel"):
-        return Kind.MODULE
-    if name.startswith(
-        (
-            "torchvision.models.",
-            "timm.create_model",
-            "timm.models.",
-            "torch.hub.load",
-            "segmentation_models_pytorch.",
-        )
-    ):
-        return Kind.MODULE if not short.endswith("_Weights") and "Weights" not in name else Kind.UNKNOWN
-    if name.startswith(("transformers.", "torch_geometric.nn.", "torchvision.ops.", "monai.networks.")):
-        if short in {"from_pretrained", "from_config"}:
-            return Kind.MODULE if "Model" in name else Kind.UNKNOWN
-        if name.startswith("torch_geometric.nn.") and short[:1].isupper():
-            return Kind.MODULE
-        if name.startswith("monai.networks.") and short[:1].isupper():
-            return Kind.MODULE
-    if (
-        short.endswith(("Model", "Net"))
-        and short[:1].isupper()
-        and not name.startswith(("builtins.", "numpy.", "sklearn.", "pydantic."))
-    ):
-        return Kind.MODULE
-    if name.startswith(
-        (
-            "sklearn.metrics.",
-            "builtins.float",
-            "builtins.int",
-            "builtins.len",
-            "builtins.round",
-            "math.",
-            "time.",
-        )
-    ):
-        return Kind.NUMBER
-    return Kind.UNKNOWN

@@ -1,14 +1,16 @@
-"""What a thing is, from how it is used or annotated; its name is the last and weakest hint."""
+"""What a thing is, from what made it, how it is used or annotated; its name is the last and weakest hint."""
 
 from __future__ import annotations
 
 import re
 
+from nnlint.static import torch_api
 from nnlint.static.scan import CALLED
 from nnlint.static.values import Kind
 
 MODULE_METHODS = {
-    "parameters", "named_parameters", "eval", "train", "state_dict", "load_state_dict", "modules", "named_modules",
+    "parameters", "named_parameters", "eval", "train", "state_dict", "load_state_dict", "modules",
+    "named_modules",
     "children", "requires_grad_", "zero_grad", "add_module",
 }  # fmt: skip
 
@@ -53,7 +55,7 @@ def kind_by_use(name: str, uses: set[str]) -> Kind | None:
 
 
 def kind_by_name(name: str, uses: set[str]) -> Kind | None:
-    """The kind that the name alone suggests; only for parameters and attributes that nothing else explains."""
+    """The kind that the name alone suggests; for parameters and attributes that nothing else explains."""
     if CALLED in uses and (_MODULE.search(name) or _LOSS.search(name)):
         return Kind.MODULE
     if _OPTIMIZER.search(name) and not _SCHEDULER.search(name) and CALLED not in uses:
@@ -93,3 +95,56 @@ def kind_by_annotation(name: str) -> Kind | None:
 def is_loss_name(name: str) -> bool:
     """Whether a called thing of unknown class is called like a loss function."""
     return _LOSS.search(name) is not None
+
+
+def kind_made_by(name: str) -> Kind:
+    """The kind of what calling this imported name makes."""
+    if torch_api.is_optimizer(name):
+        return Kind.OPTIMIZER
+    if torch_api.is_scheduler(name):
+        return Kind.SCHEDULER
+    if torch_api.is_loader(name):
+        return Kind.LOADER
+    if torch_api.is_dataset(name):
+        return Kind.DATASET
+    short = name.rpartition(".")[2]
+    if name == "torch.amp.GradScaler" or short == "GradScaler":
+        return Kind.SCALER
+    if name.startswith("torch.optim.swa_utils.AveragedModel"):
+        return Kind.MODULE
+    if name.startswith(
+        (
+            "torchvision.models.",
+            "timm.create_model",
+            "timm.models.",
+            "torch.hub.load",
+            "segmentation_models_pytorch.",
+        )
+    ):
+        return Kind.MODULE if not short.endswith("_Weights") and "Weights" not in name else Kind.UNKNOWN
+    if name.startswith(("transformers.", "torch_geometric.nn.", "torchvision.ops.", "monai.networks.")):
+        if short in {"from_pretrained", "from_config"}:
+            return Kind.MODULE if "Model" in name else Kind.UNKNOWN
+        if name.startswith("torch_geometric.nn.") and short[:1].isupper():
+            return Kind.MODULE
+        if name.startswith("monai.networks.") and short[:1].isupper():
+            return Kind.MODULE
+    if (
+        short.endswith(("Model", "Net"))
+        and short[:1].isupper()
+        and not name.startswith(("builtins.", "numpy.", "sklearn.", "pydantic."))
+    ):
+        return Kind.MODULE
+    if name.startswith(
+        (
+            "sklearn.metrics.",
+            "builtins.float",
+            "builtins.int",
+            "builtins.len",
+            "builtins.round",
+            "math.",
+            "time.",
+        )
+    ):
+        return Kind.NUMBER
+    return Kind.UNKNOWN

@@ -19,28 +19,36 @@ DEEPEST_EXPRESSION = 150
 BUILTINS = frozenset(dir(builtins))
 
 BINARY: dict[type, str] = {
-    cst.Add: "add", cst.Subtract: "sub", cst.Multiply: "mul", cst.Divide: "div", cst.MatrixMultiply: "matmul", cst.Power: "pow",
-    cst.Modulo: "remainder", cst.FloorDivide: "floor_divide", cst.BitAnd: "bitwise_and", cst.BitOr: "bitwise_or",
+    cst.Add: "add", cst.Subtract: "sub", cst.Multiply: "mul", cst.Divide: "div",
+    cst.MatrixMultiply: "matmul", cst.Power: "pow",
+    cst.Modulo: "remainder", cst.FloorDivide: "floor_divide", cst.BitAnd: "bitwise_and",
+    cst.BitOr: "bitwise_or",
     cst.BitXor: "bitwise_xor", cst.LeftShift: "lshift", cst.RightShift: "rshift",
     cst.AddAssign: "add", cst.SubtractAssign: "sub", cst.MultiplyAssign: "mul", cst.DivideAssign: "div",
-    cst.MatrixMultiplyAssign: "matmul", cst.PowerAssign: "pow", cst.ModuloAssign: "remainder", cst.FloorDivideAssign: "floor_divide",
+    cst.MatrixMultiplyAssign: "matmul", cst.PowerAssign: "pow", cst.ModuloAssign: "remainder",
+    cst.FloorDivideAssign: "floor_divide",
     cst.BitAndAssign: "bitwise_and", cst.BitOrAssign: "bitwise_or", cst.BitXorAssign: "bitwise_xor",
     cst.LeftShiftAssign: "lshift", cst.RightShiftAssign: "rshift",
 }  # fmt: skip
 COMPARE: dict[type, str] = {
-    cst.LessThan: "lt", cst.GreaterThan: "gt", cst.LessThanEqual: "le", cst.GreaterThanEqual: "ge", cst.Equal: "eq",
+    cst.LessThan: "lt", cst.GreaterThan: "gt", cst.LessThanEqual: "le", cst.GreaterThanEqual: "ge",
+    cst.Equal: "eq",
     cst.NotEqual: "ne", cst.Is: "is", cst.IsNot: "is not", cst.In: "in", cst.NotIn: "not in",
 }  # fmt: skip
 # Arithmetic on known constants; powers and shifts only within bounds, so that reading always ends.
 FOLD: dict[str, Callable[[Any, Any], Any]] = {
-    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv, "remainder": operator.mod,
-    "floor_divide": operator.floordiv, "pow": operator.pow, "lt": operator.lt, "gt": operator.gt, "le": operator.le,
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv,
+    "remainder": operator.mod,
+    "floor_divide": operator.floordiv, "pow": operator.pow, "lt": operator.lt, "gt": operator.gt,
+    "le": operator.le,
     "ge": operator.ge, "eq": operator.eq, "ne": operator.ne,
 }  # fmt: skip
 # What is known not to be None.
 NEVER_NONE = frozenset({
-    Kind.TENSOR, Kind.MODULE, Kind.OPTIMIZER, Kind.SCHEDULER, Kind.SCALER, Kind.LOADER, Kind.DATASET, Kind.SEQUENCE, Kind.MAPPING,
-    Kind.FUNCTION, Kind.CLASS, Kind.INSTANCE, Kind.NUMBER, Kind.PARAMETER, Kind.PARAMETERS, Kind.STATE_DICT, Kind.SIZE,
+    Kind.TENSOR, Kind.MODULE, Kind.OPTIMIZER, Kind.SCHEDULER, Kind.SCALER, Kind.LOADER, Kind.DATASET,
+    Kind.SEQUENCE, Kind.MAPPING,
+    Kind.FUNCTION, Kind.CLASS, Kind.INSTANCE, Kind.NUMBER, Kind.PARAMETER, Kind.PARAMETERS,
+    Kind.STATE_DICT, Kind.SIZE,
 })  # fmt: skip
 
 

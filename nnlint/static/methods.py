@@ -17,10 +17,10 @@ Handler = Callable[["CallReader", Value, str, "list[Value]", "dict[str, Value]",
 
 # Methods of nn.Module that give the module back, in the same mode.
 SAME_MODULE = frozenset({
-    "to", "cuda", "cpu", "float", "double", "half", "bfloat16", "type", "apply", "share_memory", "to_empty", "xpu", "compile",
+    "to", "cuda", "cpu", "float", "double", "half", "bfloat16", "type", "apply", "share_memory",
+    "to_empty", "xpu", "compile",
     "train_mode",
 })  # fmt: skip
-LIGHTNING_HOOKS_THAT_STEP = frozenset({"manual_backward"})
 
 
 def module_method(
@@ -289,7 +289,7 @@ def tensor_method(
         if operation in torch_api.RELABEL and value.kind is Kind.TENSOR:
             value.kind = base.kind if base.kind is not Kind.PARAMETER else Kind.TENSOR
             if base.kind is Kind.UNKNOWN and name in {"cuda", "cpu", "float", "half", "double", "to", "type"}:
-                value.kind = Kind.UNKNOWN if base.op != "batch" else Kind.UNKNOWN
+                value.kind = Kind.UNKNOWN
                 if base.op == "batch":  # batch.to(device): still the batch
                     return base
                 value.attrs = base.attrs
@@ -342,12 +342,6 @@ def _unknown_method(
         return call
     if name in {"no_grad", "no_sync", "autocast", "accumulate"}:
         return reader.make(Kind.CONTEXT, name, node, args, kwargs, base)
-    return None
-
-
-def parameters_method(
-    reader: CallReader, base: Value, name: str, args: list[Value], kwargs: dict[str, Value], node: cst.Call
-) -> Value | None:
     return None
 
 

@@ -86,7 +86,8 @@ class ScriptModel:
 
     @cached_property
     def losses(self) -> list[Event]:
-        """Every torch loss that is evaluated: `event.call.op` says which, `.args` are prediction and target."""
+        """Every torch loss that is evaluated: `event.call.op` says which,
+        `.args` are prediction and target."""
         return [event for event in self.events if event.kind is EventKind.LOSS]
 
     @cached_property

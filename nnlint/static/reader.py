@@ -47,10 +47,7 @@ def _read_class(reader: StatementReader, cls: ClassInfo) -> None:
     if not unread:
         return
     existing = [value for value in reader.instances if value.cls is cls]
-    if existing:
-        this = existing[-1]
-    else:
-        this = _unknown_instance(reader, cls)
+    this = existing[-1] if existing else _unknown_instance(reader, cls)
     order = {name: position for position, name in enumerate(("forward", *LIGHTNING_STEPS))}
     called = {name for part in cls.lineage() for name, uses in part.uses.items() if "()" in uses}
     unread.sort(key=lambda method: (order.get(method.name, 9), method.name in called))
@@ -101,7 +98,7 @@ def _read_alone(reader: StatementReader, info: FunctionInfo, this: Value | None)
     depth = reader.module_depth
     grad = reader.grad
     reader.frame = Frame("module", info.node, None, reader.tick())
-    reader.grad = True if not steps or info.name == "training_step" else False
+    reader.grad = not steps or info.name == "training_step"
     reader.module_depth = 1 if info.name == "forward" and this is not None else 0
     try:
         reader.call_function(function, arguments, keyword, info.node)

@@ -102,9 +102,7 @@ class ClassInfo:
     def is_module(self) -> bool:
         """An nn.Module, as far as the file shows."""
         for base in self.base_names():
-            if base.startswith("torch.nn.") or base.startswith(
-                ("torchvision.models.", "timm.models.", "torch_geometric.nn.")
-            ):
+            if base.startswith(("torch.nn.", "torchvision.models.", "timm.models.", "torch_geometric.nn.")):
                 return True
             if base in {
                 "lightning.LightningModule",

@@ -9,7 +9,7 @@ from typing import Any
 import libcst as cst
 
 from nnlint.static import duck, torch_api
-from nnlint.static.scan import ClassInfo, FunctionInfo, Scan
+from nnlint.static.scan import FunctionInfo, Scan
 from nnlint.static.values import Event, EventKind, Fact, Frame, Kind, Value
 
 # Calls are followed this deep, and the whole file is read at most this many times over.
@@ -207,9 +207,6 @@ class ReaderState:
         for root in roots(module):
             self.modes[id(root)] = (mode, self.tick())
 
-    def base_names(self, cls: ClassInfo) -> list[str]:
-        return cls.bases
-
 
 def roots(module: Value) -> list[Value]:
     """The modules themselves behind wrappers (DataParallel, compile), branches and loops."""
@@ -232,5 +229,6 @@ def roots(module: Value) -> list[Value]:
 
 _CONSTANTS: dict[str, float] = {
     "math.inf": float("inf"), "numpy.inf": float("inf"), "torch.inf": float("inf"), "numpy.Inf": float("inf"),
-    "numpy.Infinity": float("inf"), "math.pi": 3.141592653589793, "numpy.pi": 3.141592653589793, "torch.pi": 3.141592653589793,
+    "numpy.Infinity": float("inf"), "math.pi": 3.141592653589793, "numpy.pi": 3.141592653589793,
+    "torch.pi": 3.141592653589793,
 }  # fmt: skip

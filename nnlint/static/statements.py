@@ -322,8 +322,7 @@ def _merge_modes(
 def _common_kind(phi: Value) -> Kind:
     kinds = {value.kind for value in phi.alts if not value.is_const(None)} - {Kind.CONST}
     if len(kinds) == 1:
-        kind = kinds.pop()
-        return kind
+        return kinds.pop()
     return Kind.TENSOR if Kind.TENSOR in kinds else Kind.NUMBER if kinds <= {Kind.NUMBER} else Kind.UNKNOWN
 
 
@@ -344,8 +343,8 @@ _SMALL: dict[type, _Handler] = {
     cst.ImportFrom: StatementReader.read_import_from,
     cst.Del: StatementReader.read_delete,
     cst.Global: _globals,
-    cst.Break: lambda reader, node: "break",
-    cst.Continue: lambda reader, node: "continue",
+    cst.Break: lambda _reader, _node: "break",
+    cst.Continue: lambda _reader, _node: "continue",
 }
 _COMPOUND: dict[type, _Handler] = {
     cst.If: StatementReader.read_if,

@@ -223,7 +223,7 @@ def is_scheduler(name: str) -> bool:
 
 def is_optimizer(name: str) -> bool:
     """Whether calling this imported name makes an optimizer."""
-    if name.startswith("torch.optim.lr_scheduler") or name.startswith("torch.optim.swa_utils"):
+    if name.startswith(("torch.optim.lr_scheduler", "torch.optim.swa_utils")):
         return False
     return _OPTIMIZER_MODULES.match(name) is not None or name in {
         "transformers.AdamW",

@@ -107,7 +107,8 @@ class Value:
     """One thing the script computes or names."""
 
     __slots__ = (
-        "alts", "args", "attrs", "cls", "const", "element", "frame", "function", "grad", "kind", "kwargs", "name",
+        "alts", "args", "attrs", "cls", "const", "element", "frame", "function", "grad", "kind", "kwargs",
+        "name",
         "node", "op", "owner", "receiver", "result", "time",
     )  # fmt: skip
 
@@ -276,7 +277,8 @@ class Event:
 
 
 class Fact:
-    """One statement of interest: `kind` is "name", "attribute", "subscript", "augmented", "expression", "return"
+    """One statement of interest: `kind` is "name", "attribute", "subscript", "augmented", "expression",
+    "return"
     or "del"."""
 
     __slots__ = ("frame", "kind", "name", "node", "owner", "target", "time", "value")
