@@ -7,6 +7,7 @@ import libcst as cst
 from nnlint.static import duck
 from nnlint.static.expressions import BINARY
 from nnlint.static.functions import FunctionReader, dotted
+from nnlint.static.state import adopt
 from nnlint.static.values import Kind, Value, join
 
 
@@ -29,6 +30,12 @@ class AssignmentReader(FunctionReader):
         if before.kind is Kind.SEQUENCE and op == "add" and right.kind is Kind.SEQUENCE:
             before.args.extend(right.args[:64])
             before.element = before.element or right.element
+            return
+        if before.op == "torch.nn.ModuleList" and op == "add" and right.kind is Kind.SEQUENCE:
+            before.args.extend(right.args[:64])
+            before.element = before.element or right.element
+            for item in right.args:
+                adopt(before, item)
             return
         value = self.binary(op, before, right, node)
         name = _name_of(node.target)
@@ -71,6 +78,9 @@ class AssignmentReader(FunctionReader):
                     owner.args[key.const] = value
             elif owner.kind is Kind.MODULE:
                 owner.attrs[f"?{len(owner.attrs)}"] = value
+                adopt(owner, value)
+            elif owner.const == "_modules" and owner.args:
+                adopt(owner.args[0], value)
         elif isinstance(target, cst.StarredElement):
             self.assign(target.value, value, statement)
 
@@ -82,13 +92,8 @@ class AssignmentReader(FunctionReader):
             return
         if not value.name:
             value.name = f"{node.value.value}.{name}" if isinstance(node.value, cst.Name) else name
-        if (
-            value.kind is Kind.MODULE
-            and owner.kind is Kind.MODULE
-            and value.owner is None
-            and value is not owner
-        ):
-            value.owner = owner
+        if value.kind is Kind.MODULE and owner.kind is Kind.MODULE:
+            adopt(owner, value)
         uses: set[str] = set()
         cls = owner.cls
         if cls is not None:

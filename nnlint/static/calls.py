@@ -7,7 +7,7 @@ import libcst as cst
 from nnlint.static import duck, known_calls, methods, torch_api
 from nnlint.static.modules import ModuleReader
 from nnlint.static.scan import ClassInfo
-from nnlint.static.state import DEEPEST_CALL, FOLLOW_LIMIT, Scope
+from nnlint.static.state import DEEPEST_CALL, FOLLOW_LIMIT, Scope, adopt
 from nnlint.static.values import EventKind, Kind, Value, join
 
 # Calls that hand their first argument on as it is.
@@ -248,8 +248,7 @@ class CallReader(ModuleReader):
             item.args[1] if item.kind is Kind.SEQUENCE and len(item.args) == 2 else item for item in items
         ]
         for item in value.args:
-            if item.owner is None and item is not value:
-                item.owner = value
+            adopt(value, item)
 
     def tensor_operation(
         self, operation: str, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode
@@ -277,7 +276,7 @@ class CallReader(ModuleReader):
             return self.record_call(self.values_and_indices(value))
         if operation in {"split", "chunk", "unbind", "split_with_sizes"}:
             value.kind = Kind.SEQUENCE
-            value.element = self.make(Kind.TENSOR, "part", node, [value.args[0]] if value.args else [])
+            value.element = self.make(Kind.TENSOR, "part", node, value.args, kwargs, const=operation)
         elif operation in {"meshgrid", "broadcast_tensors"}:
             value.kind = Kind.UNKNOWN
         if operation in torch_api.LOSSES:

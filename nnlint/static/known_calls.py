@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from nnlint.static.state import adopt
 from nnlint.static.values import EventKind, Kind, Value
 
 if TYPE_CHECKING:
@@ -159,6 +160,8 @@ def _setattr(
         args[0].attrs[args[1].const] = args[2]
     elif len(args) == 3:
         args[0].attrs[f"?{len(args[0].attrs)}"] = args[2]
+    if len(args) == 3 and args[0].kind is Kind.MODULE:
+        adopt(args[0], args[2])
     return reader.record_call(reader.make(Kind.CONST, "builtins.setattr", node, args, kwargs))
 
 

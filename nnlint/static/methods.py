@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nnlint.static import torch_api
+from nnlint.static.state import adopt
 from nnlint.static.values import EventKind, Kind, Value, join
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def module_method(
             base.attrs[args[0].const] = args[1]
         else:
             base.attrs[f"?{len(base.attrs)}"] = args[1]
+        adopt(base, args[1])
         call.op = name
         return reader.record_call(call)
     if base.op in {"torch.nn.ModuleList", "torch.nn.Sequential", "torch.nn.ParameterList"} and name in {
@@ -100,6 +102,8 @@ def module_method(
     }:
         items = args[0].args if name == "extend" and args else args[-1:]
         base.args.extend(items)
+        for item in items:
+            adopt(base, item)
         if name == "extend" and args and args[0].element is not None:
             base.element = args[0].element
         call.kind = Kind.CONST

@@ -208,6 +208,13 @@ class ReaderState:
             self.modes[id(root)] = (mode, self.tick())
 
 
+def adopt(owner: Value, module: Value) -> None:
+    """`owner` registers `module`: from now on it is part of it, unless something else had it first."""
+    for part in module.alternatives():
+        if part.owner is None and part is not owner:
+            part.owner = owner
+
+
 def roots(module: Value) -> list[Value]:
     """The modules themselves behind wrappers (DataParallel, compile), branches and loops."""
     found: list[Value] = []
