@@ -248,10 +248,16 @@ class ExpressionReader(AccessReader):
         return self.make(kind, op, node, [left, right])
 
     def read_if(self, node: cst.IfExp) -> Value:
-        truth = self.truth(self.evaluate(node.test))
-        if truth is not None:
+        test = self.evaluate(node.test)
+        truth = self.truth(test)
+        if truth is False or (truth is True and test.op != "training"):
             return self.evaluate(node.body if truth else node.orelse)
-        found = join([self.evaluate(node.body), self.evaluate(node.orelse)])
+        if test.op == "training":
+            with self.within(Frame("if", node, self.frame, self.tick(), test)):
+                body = self.evaluate(node.body)
+        else:
+            body = self.evaluate(node.body)
+        found = body if truth else join([body, self.evaluate(node.orelse)])
         assert found is not None
         return found
 

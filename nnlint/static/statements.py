@@ -97,6 +97,9 @@ class StatementReader(AssignmentReader):
     def read_if(self, node: cst.If) -> str | None:  # type: ignore[override]
         test = self.evaluate(node.test)
         truth = self.truth(test)
+        if truth is True and test.op == "training":  # known here, and still a test on the mode
+            with self.within(Frame("if", node, self.frame, self.tick(), test)):
+                return self.body(node.body)
         if truth is True:
             return self.body(node.body)
         if truth is False:
