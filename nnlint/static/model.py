@@ -11,6 +11,7 @@ from nnlint.static.loops import DataPass, find_passes
 from nnlint.static.positions import Place, positions
 from nnlint.static.reader import read
 from nnlint.static.scan import ClassInfo, FunctionInfo
+from nnlint.static.shapes import Shapes
 from nnlint.static.source import Source
 from nnlint.static.state import roots
 from nnlint.static.values import Event, EventKind, Fact, Frame, Kind, Value
@@ -108,6 +109,11 @@ class ScriptModel:
     @cached_property
     def evaluation_passes(self) -> list[DataPass]:
         return [found for found in self.passes if not found.trains]
+
+    @cached_property
+    def shapes(self) -> Shapes:
+        """The axes of its tensors, as far as the file shows them."""
+        return Shapes(self.facts)
 
     # -- modules --------------------------------------------------------------------------------
 
