@@ -173,7 +173,7 @@ class ExpressionReader(AccessReader):
             kind = Kind.SIZE if Kind.SIZE in kinds else Kind.NUMBER
         else:
             kind = Kind.UNKNOWN
-        return self.make(kind, op, node, [left, right])
+        return self.record_call(self.make(kind, op, node, [left, right]))
 
     def read_unary(self, node: cst.UnaryOperation) -> Value:
         value = self.evaluate(node.expression)
@@ -245,7 +245,7 @@ class ExpressionReader(AccessReader):
             if folded is not None:
                 return self.const(node, folded)
         kind = Kind.TENSOR if Kind.TENSOR in (left.kind, right.kind) else Kind.UNKNOWN
-        return self.make(kind, op, node, [left, right])
+        return self.record_call(self.make(kind, op, node, [left, right]))
 
     def read_if(self, node: cst.IfExp) -> Value:
         test = self.evaluate(node.test)
