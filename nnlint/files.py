@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import pathspec
+from typing import TYPE_CHECKING
 
 from nnlint.finding import NotRun
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 STDIN = "-"
 
@@ -31,7 +33,14 @@ class _Patterns:
     """Ignore patterns, relative to the folder that they were written in."""
 
     folder: Path
-    spec: pathspec.GitIgnoreSpec
+    spec: GitIgnoreSpec
+
+    @classmethod
+    def of(cls, folder: Path, lines: Iterable[str]) -> _Patterns:
+        # Imported only here: linting a single file needs no patterns, and starts sooner without.
+        from pathspec import GitIgnoreSpec
+
+        return cls(folder, GitIgnoreSpec.from_lines(lines))
 
     def verdict(self, path: Path, is_dir: bool) -> bool | None:
         """True to ignore, False for an explicit `!pattern`, None if nothing matches."""
@@ -44,7 +53,7 @@ def discover(paths: Sequence[Path], exclude: Sequence[str] = (), root: Path | No
     found = Discovery()
     seen: set[Path] = set()
     root = (root or Path.cwd()).absolute()
-    excluded = _Patterns(root, pathspec.GitIgnoreSpec.from_lines(exclude)) if exclude else None
+    excluded = _Patterns.of(root, exclude) if exclude else None
     for path in paths:
         try:
             is_dir = stat.S_ISDIR(path.stat().st_mode)
@@ -123,8 +132,7 @@ def _above(folder: Path) -> list[_Patterns]:
 def _gitignore(folder: Path, not_run: list[NotRun]) -> _Patterns | None:
     path = folder / ".gitignore"
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        return _Patterns(folder, pathspec.GitIgnoreSpec.from_lines(lines))
+        return _Patterns.of(folder, path.read_text(encoding="utf-8", errors="replace").splitlines())
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

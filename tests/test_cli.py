@@ -164,7 +164,7 @@ def test_unusual_but_sound_files_pass(data: bytes, project: Path) -> None:
 
 
 def test_a_very_long_file_is_linted(project: Path) -> None:
-    (project / "a.py").write_text("import torch\n" + "x = torch.zeros(3)\n" * 50_000 + BUGGY)
+    (project / "a.py").write_text("import torch\n" + "x = 1\n" * 50_000 + BUGGY)
     assert _codes(_run("a.py", "--output-format", "json")) == ["NNL001"]
 
 
