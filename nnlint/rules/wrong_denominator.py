@@ -1,0 +1,126 @@
+"""See rules/wrong-denominator.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.arguments import constant
+from nnlint.static.splits import LOADER, dataset_of, loaders_behind, whole
+from nnlint.static.totals import Total, counted, reduced, totals
+from nnlint.static.values import Fact, Frame, Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+
+class WrongDenominator(Rule):
+    words = ("len(", "enumerate(")
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        if not any(
+            word in script.source.text for word in ("loss", "Loss", "criterion", "mean(", "enumerate(")
+        ):
+            return
+        for call in script.calls_of("div"):
+            if len(call.args) < 2 or call.node is None:
+                continue
+            count = counted(call.args[1])
+            if count is None:
+                continue
+            for total in totals(call.args[0]):
+                problem = self._judge(script, call, total, *count)
+                if problem is not None:
+                    yield problem
+                    break
+
+    def _judge(self, script: ScriptModel, call: Value, total: Total, unit: str, of: Value) -> Problem | None:
+        assert call.node is not None
+        name = _name(script, call, total)
+        if unit == "samples" and reduced(script, total.added) == "mean" and _by_batches(script, total, of):
+            return self.problem(
+                call.node,
+                f"`{name}` adds up the mean loss of each batch and is divided by the number of samples, so the average comes out "
+                f"too small by the batch size; add `loss.item() * x.size(0)`, or divide by the number of batches",
+                related=((total.node, "adds the mean over one batch"),),
+            )
+        if unit == "index" and _same_loop(total.loop, of) and _index_is_last(call, total):
+            return self.problem(
+                call.node,
+                f"`{name}` is divided by the loop index, which is one less than the number of batches added up; divide by "
+                f"`len({script.name_of(of, 'loader')})`",
+                related=((total.node, "adds one batch"),),
+            )
+        if unit in {"samples", "batches"}:
+            return self._never_reset(script, call, total, name)
+        return None
+
+    def _never_reset(self, script: ScriptModel, call: Value, total: Total, name: str) -> Problem | None:
+        assert call.node is not None
+        outer = total.loop.parent.loop() if total.loop.parent is not None else None
+        if outer is None or outer.value is None or call.frame is None or not call.frame.inside(outer):
+            return None
+        if not loaders_behind(total.loop.value) or loaders_behind(outer.value):
+            return None
+        adding = next(
+            (fact for fact in total.loop.facts if fact.kind == "augmented" and fact.node is total.node), None
+        )
+        if adding is None or not adding.name or any(_sets(fact, adding) for fact in outer.facts):
+            return None
+        if any(frame.kind == "function" for frame in _between(total.loop, outer)) and "." not in adding.name:
+            return None
+        return self.problem(
+            call.node,
+            f"`{adding.name}` is never set back to zero, so from the second epoch on it holds the sum over all epochs so far while it "
+            f"is divided by the size of one; set it to zero at the start of each epoch",
+            related=((total.node, "adds one batch"),),
+        )
+
+
+def _name(script: ScriptModel, call: Value, total: Total) -> str:
+    for value in (call.args[0], *call.args[0].alternatives()):
+        if value.name:
+            return value.name
+    return script.text(total.node, 30)
+
+
+def _by_batches(script: ScriptModel, total: Total, of: Value) -> bool:
+    """Whether the sum runs over batches of more than one sample, of the data that is counted."""
+    loaders = [loader for loader in loaders_behind(total.loop.value)]
+    if not loaders:
+        return False
+    sizes = [
+        constant(loader, "batch_size", 1)
+        for loader in (loaders if any(loader.op == LOADER for loader in loaders) else script.calls_of(LOADER))
+        if loader.op == LOADER
+    ]
+    if sizes and all(size in {1, None} for size in sizes if size is not ...) and ... not in sizes:
+        return False
+    if of.op == LOADER or of in loaders:
+        return any(of is loader for loader in loaders) or not sizes
+    known = [dataset for loader in loaders if (dataset := dataset_of(loader)) is not None]
+    return not known or any(part is of or whole(part) is of for part in known)
+
+
+def _same_loop(loop: Frame, loader: Value) -> bool:
+    return any(loader is found for found in loaders_behind(loop.value))
+
+
+def _index_is_last(call: Value, total: Total) -> bool:
+    """After the loop, or inside it once this turn's batch has been added."""
+    return call.frame is not None and call.time > total.added.time
+
+
+def _sets(fact: Fact, adding: Fact) -> bool:
+    if fact.kind not in {"name", "attribute", "subscript", "del"} or fact.node is adding.node:
+        return False
+    last = adding.name.rpartition(".")[2]
+    return fact.name == last or fact.kind == "subscript"
+
+
+def _between(inner: Frame, outer: Frame) -> Iterator[Frame]:
+    for frame in inner.chain():
+        if frame is outer:
+            return
+        yield frame
