@@ -168,8 +168,11 @@ def tallies(found: Sequence[Found], reviews: dict[Key, Review], group: str) -> d
 
 
 def table(title: str, rows: dict[str, Tally], lines: int, severities: dict[str, str] | None = None) -> Table:
-    shown = Table(title, *(["severity"] if severities else []), header_style="bold")
-    for name in ("findings", "per 1,000 lines", "true", "false", "debatable", "unreviewed", "precision"):
+    shown = Table(header_style="bold")
+    shown.add_column(title, no_wrap=True)
+    if severities:
+        shown.add_column("severity")
+    for name in ("findings", "/1,000 lines", "true", "false", "debatable", "unreviewed", "precision"):
         shown.add_column(name, justify="right")
     for name, tally in (*rows.items(), ("all", Tally.total(rows.values()))):
         precision = "" if tally.precision is None else f"{tally.precision:.0%}"
