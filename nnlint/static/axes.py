@@ -65,10 +65,9 @@ def shuffle(source: Shape, target: Sequence[Axis | None], moved: bool) -> Shuffl
     whole = [axis for axis in target if axis is not None]
     if len(whole) == len(target) and _permuted(source, whole):
         return _first_difference(source, whole)
-    found = _scan(list(flat(source)), list(target), moved)
+    found = _scan([list(axis) for axis in source if axis], list(target), moved)
     if found is None and None in target:
-        backwards = [tuple(reversed(axis)) if axis is not None else None for axis in reversed(target)]
-        found = _scan(list(reversed(flat(source))), backwards, moved)
+        found = _scan([list(axis) for axis in reversed(source) if axis], list(reversed(target)), moved)
     return found
 
 
@@ -85,31 +84,36 @@ def _first_difference(source: Shape, target: Sequence[Axis]) -> Shuffle:
     return Shuffle((first[place],), second[place])
 
 
-def _scan(source: list[Factor], target: list[Axis | None], moved: bool) -> Shuffle | None:
-    place = 0
+def _scan(source: list[list[Factor]], target: list[Axis | None], moved: bool) -> Shuffle | None:
+    """Match the target's axes from one end; inside one axis of the source the order is not known."""
+    begun = False
     for position, axis in enumerate(target):
         if axis is None:
             return None
         left = _expanded(axis, source)  # `h * r` and `r * h` name the same axis
         while left:
-            if place >= len(source):
+            if not source:
                 return None
-            if source[place] in left:
-                left.remove(source[place])
-                place += 1
+            common = next((factor for factor in source[0] if factor in left), None)
+            if common is not None:
+                left.remove(common)
+                source[0].remove(common)
+                if not source[0]:
+                    source.pop(0)
+                begun = True
                 continue
             factor = left.pop(0)
             if isinstance(factor, int):
-                if not _take(source, place, factor):
+                if not _take(source, factor):
                     return None
                 continue
-            if factor not in source[place:]:
+            there = next((i for i, other in enumerate(source) if factor in other), None)
+            if there is None:
                 return None
-            there = source.index(factor, place)
-            skipped = tuple(source[place:there])
+            skipped = tuple(f for other in source[:there] for f in other)
             named = {f for later in target[position + 1 :] for f in _expanded(later or (), source)}
             certain = any(isinstance(f, int) or f in named for f in skipped)
-            if certain or (moved and place > 0 and not any(_opaque(f) for f in skipped)):
+            if certain or (moved and begun and not any(_opaque(f) for f in skipped)):
                 return Shuffle(skipped, factor)
             return None
     return None
@@ -120,31 +124,31 @@ def _opaque(factor: Factor) -> bool:
     return isinstance(factor, tuple) and factor[0] in {"axis", "rest"}
 
 
-def _take(source: list[Factor], place: int, number: int) -> bool:
-    """Split a constant off the factors at `place`; whether that was possible."""
-    while place < len(source) and number > 1:
-        here = source[place]
-        if not isinstance(here, int):
+def _take(source: list[list[Factor]], number: int) -> bool:
+    """Split a constant off the first axes; whether that was possible."""
+    while source and number > 1:
+        here = source[0][0]
+        if len(source[0]) != 1 or not isinstance(here, int):
             return False
         if here % number == 0:
-            source[place : place + 1] = [number, here // number] if here != number else [number]
-            source.pop(place)
+            source[0][0] = here // number
+            if here == number:
+                source.pop(0)
             return True
         if number % here:
             return False
         number //= here
-        source.pop(place)
+        source.pop(0)
     return number == 1
 
 
-def _expanded(axis: Axis, source: Sequence[Factor]) -> list[Factor]:
+def _expanded(axis: Axis, source: Sequence[Sequence[Factor]]) -> list[Factor]:
     """The factors of an axis; `c` as (h, c // h) where the source is cut so."""
+    cut = [f for other in source for f in other]
     found: list[Factor] = []
     for factor in axis:
-        parts = [
-            f for f in source if isinstance(f, tuple) and f[0] == "//" and f[1] == factor and f[2] in source
-        ]
-        if factor not in source and parts:
+        parts = [f for f in cut if isinstance(f, tuple) and f[0] == "//" and f[1] == factor and f[2] in cut]
+        if factor not in cut and parts:
             found.extend((parts[0][2], parts[0]))  # type: ignore[arg-type]
         else:
             found.append(factor)

@@ -23,6 +23,37 @@ def argument_of(value: Value, name: str, position: int) -> Value | None:
     return found if found is not None or len(value.args) <= position else value.args[position]
 
 
+def window(value: Value, place: int, dimensions: int, axis: Axis) -> Axis | None:
+    """A spatial axis after a convolution or pooling; None where it cannot be told."""
+    if value.receiver is None or "transpose" in value.op:
+        return None
+    given: dict[str, int] = {}
+    for name, default in (("kernel_size", ...), ("stride", None), ("padding", 0), ("dilation", 1)):
+        found = argument(value, name)
+        many = found is not None and found.kind is Kind.SEQUENCE and len(found.args) == dimensions
+        number = (
+            default
+            if found is None
+            else found.args[place].const
+            if found is not None and many
+            else found.const
+        )
+        if number is None and name == "stride":
+            number = 1 if value.op.startswith("conv") else given["kernel_size"]
+        if type(number) is not int:
+            return None
+        given[name] = number
+    if any(name in value.receiver.kwargs for name in ("ceil_mode", "**")):
+        return None
+    extent = given["dilation"] * (given["kernel_size"] - 1) + 1
+    if given["stride"] == 1 and extent == 2 * given["padding"] + 1:
+        return axis
+    if len(axis) != 1 or not isinstance(axis[0], int):
+        return None
+    size = (axis[0] + 2 * given["padding"] - extent) // given["stride"] + 1
+    return () if size == 1 else (size,) if size > 1 else None
+
+
 def flatten(of: Of, value: Value) -> Shape | None:
     shape = of(value.args[0])
     default = 1 if value.receiver is not None else 0
@@ -88,6 +119,12 @@ def attention(of: Of, value: Value) -> Shape | None:
 
 
 def part(of: Of, value: Value) -> Shape | None:
+    if value.const == "unbind":
+        whole, given = of(value.args[0]), argument_of(value, "dim", 1)
+        gone = 0 if given is None else given.const
+        if whole is None or type(gone) is not int or not -len(whole) <= gone < len(whole):
+            return None
+        return tuple(axis for i, axis in enumerate(whole) if i != gone % len(whole))
     shape, dim = of(value.args[0]), argument_of(value, "dim", 2)
     place = 0 if dim is None else dim.const
     if (

@@ -10,7 +10,7 @@ import libcst as cst
 from nnlint.static import torch_api
 from nnlint.static.arguments import argument, constant
 from nnlint.static.axes import Axis, Factor, Shape, divide, flat, simplify
-from nnlint.static.rearrange import HANDLERS, argument_of, fresh
+from nnlint.static.rearrange import HANDLERS, argument_of, fresh, window
 from nnlint.static.values import Fact, Kind, Value
 
 # Operations whose result has the shape of their first operand.
@@ -80,6 +80,9 @@ class Shapes:
         """An axis in the user's words."""
         return " * ".join(str(f) if isinstance(f, int) else self._names.get(f, "…") for f in axis) or "1"
 
+    def layout(self, shape: Shape) -> str:
+        return f"({', '.join(map(self.describe, shape))})"
+
     def amount(self, value: Value) -> Axis:
         """A number or size as a product of factors."""
         axis = self._amount(value)
@@ -135,7 +138,9 @@ class Shapes:
             if op in {"lstm", "gru", "rnn"} and value.kind is Kind.TENSOR:
                 return constant(value, "batch_first") is True
             shape = self.of(value)
-            if op in {"view", "reshape"} and len(value.args) > 1:
+            if op == "module_call" and value.result is None:
+                value = value.args[0] if value.args else None  # a model gives one row for each of its input
+            elif op in {"view", "reshape"} and len(value.args) > 1:
                 first = value.args[1]
                 if first.op != "size" or len(first.args) != 2 or not first.args[1].is_const(0):
                     return False
@@ -150,7 +155,7 @@ class Shapes:
                 op in REDUCTIONS
                 and shape is not None
                 and _number(constant(value, "dim")) not in (None, 0, -len(shape))
-            ):
+            ) or (op == "getitem" and value.args[1].op == "slice" and value.args[1].args[0].is_const(None)):
                 value = value.args[0]
             elif op in {"add", "sub", "mul", "div", "cat"} and value.args:
                 first = value.args[0]
@@ -257,28 +262,16 @@ class Shapes:
             if channels is None:
                 return None
             shape[1] = self.amount(channels)
-        kernel, padding = constant(value, "kernel_size"), constant(value, "padding", 0)
-        kept = (
-            constant(value, "stride", 1) == 1
-            and constant(value, "dilation", 1) == 1
-            and "transpose" not in value.op
-        )
-        kept = kept and value.op.startswith("conv") and type(kernel) is int and type(padding) is int
         sizes = argument_of(value, "output_size", 1) if value.op.startswith("adaptive_") else None
         for i in range(2, dimensions + 2):
             if sizes is not None:
-                part = (
-                    sizes.args[i - 2]
-                    if sizes.kind is Kind.SEQUENCE and len(sizes.args) == dimensions
-                    else sizes
-                )
-                shape[i] = (
-                    self.amount(part)
-                    if part.kind is Kind.CONST and part.const is not None
-                    else fresh(value, i)
-                )
-            elif not kept or kernel != 2 * padding + 1:  # type: ignore[operator]
-                shape[i] = fresh(value, i)
+                many = sizes.kind is Kind.SEQUENCE and len(sizes.args) == dimensions
+                part = sizes.args[i - 2] if many else sizes
+                known = part.kind is Kind.CONST and part.const is not None
+                shape[i] = self.amount(part) if known else fresh(value, i)
+            else:
+                after = window(value, i - 2, dimensions, shape[i])
+                shape[i] = after if after is not None else fresh(value, i)
         return tuple(shape)
 
     def _recurrent(self, value: Value) -> Shape | None:
