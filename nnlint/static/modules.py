@@ -36,7 +36,13 @@ class ModuleReader(ExpressionReader):
                 return found
         name = module.op
         if name in torch_api.WRAPPERS and module.args:
-            inner = self.apply_module(module.args[0], args, kwargs, node)
+            if id(module) in self.unwrapping:  # `self.net = DataParallel(self.net)` on some way here
+                return self.make(Kind.TENSOR, "module_call", node, args, kwargs, module)
+            self.unwrapping.add(id(module))
+            try:
+                inner = self.apply_module(module.args[0], args, kwargs, node)
+            finally:
+                self.unwrapping.discard(id(module))
             return self.wrap(inner, module, args, kwargs, node)
         if name == "torch.nn.Sequential" and args:
             return self.record_call(self.wrap(self.chain(module, args[0], node), module, args, kwargs, node))

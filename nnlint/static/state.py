@@ -51,6 +51,7 @@ class ReaderState:
         self.clock = 0
         self.grad: bool | None = True
         self.modes: dict[int, tuple[str | None, int]] = {}  # id(module) -> train/eval, and since when
+        self.unwrapping: set[int] = set()  # wrappers whose module is being applied
         self.module_depth = 0  # how many `forward`s are being followed
         self.active: list[FunctionInfo] = []
         self.returns: list[list[Value]] = []

@@ -12,7 +12,7 @@ import re
 _MOVED = (
     (re.compile(r"^torch\.nn\.modules\.(?:\w+\.)?(?=[A-Z])"), "torch.nn."),
     (re.compile(r"^torch\.nn\.utils\.clip_grad\."), "torch.nn.utils."),
-    (re.compile(r"^torch\.optim\.(?!lr_scheduler)[a-z_]\w*\.(?=[A-Z])"), "torch.optim."),
+    (re.compile(r"^torch\.optim\.(?!lr_scheduler|swa_utils)[a-z_]\w*\.(?=[A-Z])"), "torch.optim."),
     (re.compile(r"^torch\.utils\.data\.(?:dataloader|dataset|sampler|distributed)\."), "torch.utils.data."),
     (re.compile(r"^torch\.autograd\.variable\."), "torch.autograd."),
     (re.compile(r"^torch\.(?:cuda|cpu)\.amp\."), "torch.amp."),
