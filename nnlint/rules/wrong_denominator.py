@@ -41,22 +41,25 @@ class WrongDenominator(Rule):
         if unit == "samples" and reduced(script, total.added) == "mean" and _by_batches(script, total, of):
             return self.problem(
                 call.node,
-                f"`{name}` adds up the mean loss of each batch and is divided by the number of samples, so the average comes out "
-                f"too small by the batch size; add `loss.item() * x.size(0)`, or divide by the number of batches",
+                f"`{name}` adds up the mean loss of each batch and is divided by the number of samples, so "
+                f"the average comes out "
+                f"too small by the batch size; add `loss.item() * x.size(0)`, or divide by the number of "
+                f"batches",
                 related=((total.node, "adds the mean over one batch"),),
             )
         if unit == "index" and _same_loop(total.loop, of) and _index_is_last(call, total):
             return self.problem(
                 call.node,
-                f"`{name}` is divided by the loop index, which is one less than the number of batches added up; divide by "
+                f"`{name}` is divided by the loop index, which is one less than the number of batches added "
+                f"up; divide by "
                 f"`len({script.name_of(of, 'loader')})`",
                 related=((total.node, "adds one batch"),),
             )
         if unit in {"samples", "batches"}:
-            return self._never_reset(script, call, total, name)
+            return self._never_reset(call, total)
         return None
 
-    def _never_reset(self, script: ScriptModel, call: Value, total: Total, name: str) -> Problem | None:
+    def _never_reset(self, call: Value, total: Total) -> Problem | None:
         assert call.node is not None
         outer = total.loop.parent.loop() if total.loop.parent is not None else None
         if outer is None or outer.value is None or call.frame is None or not call.frame.inside(outer):
@@ -72,7 +75,8 @@ class WrongDenominator(Rule):
             return None
         return self.problem(
             call.node,
-            f"`{adding.name}` is never set back to zero, so from the second epoch on it holds the sum over all epochs so far while it "
+            f"`{adding.name}` is never set back to zero, so from the second epoch on it holds the sum over "
+            f"all epochs so far while it "
             f"is divided by the size of one; set it to zero at the start of each epoch",
             related=((total.node, "adds one batch"),),
         )
@@ -87,7 +91,7 @@ def _name(script: ScriptModel, call: Value, total: Total) -> str:
 
 def _by_batches(script: ScriptModel, total: Total, of: Value) -> bool:
     """Whether the sum runs over batches of more than one sample, of the data that is counted."""
-    loaders = [loader for loader in loaders_behind(total.loop.value)]
+    loaders = loaders_behind(total.loop.value)
     if not loaders:
         return False
     sizes = [

@@ -6,7 +6,6 @@ Its name is a weak hint, asked for apart.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -27,8 +26,9 @@ LOADER = "torch.utils.data.DataLoader"
 # Parameters that choose a split.
 FLAGS = frozenset({"train", "is_train", "istrain", "training", "is_training"})
 CHOICES = frozenset({
-    "split", "mode", "phase", "subset", "image_set", "partition", "stage", "flag", "set_type", "part", "dataset_type", "fold", "set",
-    "data_type", "url", "classes", "name", "root", "path", "data_dir", "data_path", "root_dir", "folder",
+    "split", "mode", "phase", "subset", "image_set", "partition", "stage", "flag", "set_type",
+    "part",     "dataset_type", "fold", "set", "data_type", "url", "classes", "name", "root", "path", "data_dir",
+    "data_path", "root_dir", "folder",
 })  # fmt: skip
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -53,7 +53,7 @@ def role_in_text(text: str) -> str | None:
     """The side that a split's name or a path states: `train`, `data/val`, `test.csv`."""
     parts = [part for part in re.split(r"[/\\]", text.strip()) if part]
     for part in reversed(parts[-2:]):
-        stem = os.path.splitext(part)[0].lower()
+        stem = part.rpartition(".")[0].lower() or part.lower()
         if re.fullmatch(r"(?:\w+[_-])?(?:train|training|trainval|trn)(?:\d*|[_+-]\w+|data|set|images)", stem):
             return TRAIN if not _EVALUATION.search(stem.replace("trainval", "train")) else None
         if re.fullmatch(
@@ -65,7 +65,7 @@ def role_in_text(text: str) -> str | None:
 
 
 def texts(value: Value, depth: int = 0) -> Iterator[str]:
-    """The constant text in an argument: a string, `os.path.join(root, "train")`, `f"{root}/train"`, `root / "train"`."""
+    """The constant text in an argument: a string, `join(root, "train")`, `f"{root}/train"`."""
     if value.kind is Kind.CONST and isinstance(value.const, str):
         yield value.const
     elif value.op == "format" and isinstance(value.node, cst.FormattedString):

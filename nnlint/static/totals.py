@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 # What leaves a scalar what it is.
 SCALAR = torch_api.RELABEL | {
-    "item", "tolist", "numpy", "detach", "data", "builtins.float", "builtins.round", "builtins.int", "variable", "squeeze", "sum", "mean",
+    "item", "tolist", "numpy", "detach", "data", "builtins.float", "builtins.round", "builtins.int",
+    "variable", "squeeze", "sum", "mean",
     "numpy.sum", "numpy.mean", "builtins.sum",
 }  # fmt: skip
 SUMS = frozenset({"builtins.sum", "numpy.sum", "math.fsum"})

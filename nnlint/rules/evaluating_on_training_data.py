@@ -1,0 +1,106 @@
+"""See rules/evaluating-on-training-data.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.splits import (
+    EVALUATION,
+    LOADER,
+    PARTS,
+    TRAIN,
+    dataset_of,
+    evaluation_loaders,
+    role_in_name,
+    split_of,
+    stated_split,
+    takes_a_part,
+    training_loaders,
+)
+from nnlint.static.values import Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+
+SURE = ("train=", "split=")
+
+
+class EvaluatingOnTrainingData(Rule):
+    words = ("DataLoader",)
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        loaders = [loader for loader in script.calls_of(LOADER) if dataset_of(loader) is not None]
+        if len(loaders) < 2:
+            return
+        trained = {id(loader) for loader in training_loaders(script)}
+        judged = {id(loader) for loader in evaluation_loaders(script)}
+        training = [loader for loader in loaders if _trains(loader, trained)]
+        for loader in loaders:
+            if id(loader) in trained or role_in_name(loader.name) != EVALUATION or takes_a_part(loader):
+                continue
+            for other in training:
+                problem = (
+                    None if other is loader else self._compare(script, loader, other, id(loader) in judged)
+                )
+                if problem is not None:
+                    yield problem
+                    break
+
+    def _compare(self, script: ScriptModel, loader: Value, other: Value, judged: bool) -> Problem | None:
+        dataset, training = dataset_of(loader), dataset_of(other)
+        if dataset is None or training is None or loader.node is None:
+            return None
+        if takes_a_part(other) or dataset.alts or training.alts or training.op in PARTS:
+            return None
+        if _apart(loader, other):
+            return None
+        if any(fact.owner in (dataset, training) and fact.time > fact.owner.time for fact in script.facts):
+            return None  # `val_set.data = val_set.data[n:]`
+        name = loader.name
+        if dataset is training:
+            if role_in_name(dataset.name) != TRAIN and split_of(dataset) is None and not judged:
+                return None
+            return self.problem(
+                loader.node,
+                f"`{name}` loads `{script.name_of(dataset, 'the training set')}`, the data that "
+                f"`{other.name}` trains "
+                f"on, so its figures say nothing about unseen data; give it the data set that was held out",
+                related=((other.node, "the training loader"),) if other.node is not None else (),
+            )
+        if dataset.op != training.op or dataset.node is training.node or dataset.node is None:
+            return None
+        own, theirs = stated_split(dataset), stated_split(training)
+        if (
+            own is None
+            or theirs is None
+            or own[0] != TRAIN
+            or own != theirs
+            or role_in_name(dataset.name) == TRAIN
+        ):
+            return None
+        if script.text(dataset.node, 400) != script.text(training.node, 400) and not own[1].startswith(SURE):
+            return None
+        return self.problem(
+            dataset.node,
+            f"`{dataset.name or name}` is built with `{own[1]}` like the training set, so `{name}` "
+            f"evaluates on the "
+            f"samples that the model was trained on; build it from the held-out split",
+            related=((training.node, "the training set"),) if training.node is not None else (),
+        )
+
+
+def _trains(loader: Value, trained: set[int]) -> bool:
+    return id(loader) in trained or (not trained and role_in_name(loader.name) == TRAIN)
+
+
+def _apart(loader: Value, other: Value) -> bool:
+    """Whether the two are made on different branches, or by different functions: only one of them may "
+    "exist."""
+    if loader.frame is None or other.frame is None:
+        return False
+    tests = {(id(frame.node), frame.branch) for frame in loader.frame.tests()}
+    others = {(id(frame.node), frame.branch) for frame in other.frame.tests()}
+    return any((node, not branch) in others for node, branch in tests)
