@@ -1,0 +1,49 @@
+"""See rules/dropout-before-batch-norm.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.arguments import argument
+from nnlint.static.torch_api import BATCH_NORMS, DROPOUTS
+from nnlint.static.values import Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+OPERATIONS = frozenset({"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"})
+
+
+class DropoutBeforeBatchNorm(Rule):
+    words = ("BatchNorm",)
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        for sequential in script.calls_of("torch.nn.Sequential"):
+            for first, second in zip(sequential.args, sequential.args[1:], strict=False):
+                if first.op in DROPOUTS and second.op in BATCH_NORMS and not _off(first):
+                    yield from self._pair(first.node, second.node)
+        for call in script.calls_of("batch_norm"):
+            if call.receiver is None or call.input is None:
+                continue
+            for value in call.input.sources():
+                if value.op in OPERATIONS and not _off(value) and value.frame is not None and call.frame is not None:
+                    yield from self._pair(value.node, call.node)
+
+    def _pair(self, dropout: cst.CSTNode | None, norm: cst.CSTNode | None) -> Iterator[Problem]:
+        if dropout is None or norm is None:
+            return
+        yield self.problem(
+            dropout,
+            "this dropout feeds batch norm directly: it changes the variance in training only, so the running "
+            "variance that evaluation uses is wrong; put the dropout after the batch norm and its activation",
+            related=((norm, "the batch norm"),),
+        )
+
+
+def _off(dropout: Value) -> bool:
+    probability = argument(dropout, "p")
+    return probability is not None and probability.is_const(0, 0.0)

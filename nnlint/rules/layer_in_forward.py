@@ -1,0 +1,59 @@
+"""See rules/layer-in-forward.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.layers import NORMS, built_here, forward_of, has_weights
+from nnlint.static.values import Frame, Kind, Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+# Whoever touches these gives the layer weights of his own.
+OWN_WEIGHTS = frozenset({"weight", "bias", "data", "weight_ih_l0", "weight_hh_l0"})
+HANDLED = frozenset({"load_state_dict", "module.load_state_dict", "module.requires_grad_", "parameters", "named_parameters"})
+
+
+class LayerInForward(Rule):
+    words = ("forward",)
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        kept = _kept(script)
+        handled = {id(call.receiver) for call in script.calls if call.op in HANDLED or call.op == "module.apply"}
+        called = {id(part) for call in script.calls if call.receiver is not None for part in call.receiver.alternatives()}
+        for layer in script.calls:
+            if layer.kind is not Kind.MODULE or layer.frame is None or layer.node is None or not built_here(layer):
+                continue
+            forward = forward_of(layer.frame)
+            if forward is None or not has_weights(layer) or layer.attrs.keys() & OWN_WEIGHTS or id(layer) in handled:
+                continue
+            stored = kept.get(id(layer))
+            if stored is not None and _guarded(stored, layer.frame):
+                continue
+            if stored is None and id(layer) not in called:
+                continue
+            cls = forward.cls.name if forward.cls is not None else ""
+            short = layer.op.rpartition(".")[2]
+            what = "its scale and shift are new" if NORMS.match(layer.op) else "it has fresh random weights"
+            yield self.problem(
+                layer.node,
+                f"`{short}` is built inside `{cls}.forward`: {what} at every call and no optimizer ever "
+                f"trains it; build it in `__init__` and call it here",
+            )
+
+
+def _kept(script: ScriptModel) -> dict[int, Frame]:
+    """Layers that are put on an object, and where."""
+    return {id(fact.value): fact.frame for fact in script.facts if fact.kind in {"attribute", "subscript"}} | {
+        id(call.args[-1]): call.frame
+        for call in script.calls
+        if call.op in {"register_module", "add_module", "builtins.setattr"} and call.args and call.frame is not None
+    }
+
+
+def _guarded(stored: Frame, built: Frame) -> bool:
+    """Kept for the next call, under a test or in a `try`: built only once."""
+    return any(frame.kind in {"if", "try"} for frame in (*stored.chain(), *built.chain()))

@@ -1,0 +1,82 @@
+"""See rules/shared-layer-repeat.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from nnlint.rule import Draft, Problem, Replacement, Rule
+from nnlint.static.layers import has_weights
+from nnlint.static.values import Kind, Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+CONTAINERS = ("torch.nn.ModuleList", "torch.nn.Sequential")
+
+
+class SharedLayerRepeat(Rule):
+    words = ("torch",)
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        for container in script.calls_of(*CONTAINERS):
+            if isinstance(container.node, cst.Call):
+                for argument in container.node.args:
+                    held = script.value_of(argument.value)
+                    if held is not None:
+                        yield from self._repeated(script, held, container.node)
+        for fact in script.facts:
+            if fact.kind in {"attribute", "name"} and fact.owner is not None:
+                yield from self._repeated(script, fact.value, fact.node)
+
+    def _repeated(self, script: ScriptModel, held: Value, place: cst.CSTNode) -> Iterator[Problem]:
+        if held.kind is not Kind.SEQUENCE or held.node is None or not held.args:
+            return
+        layer = held.args[0]
+        if layer.kind is not Kind.MODULE or not has_weights(layer):
+            return
+        if held.op == "repeat" and len(held.args) == 1 and not held.kwargs["times"].is_const(0, 1):
+            times = script.text(_times(held.node), 20) or "n"
+        elif held.op == "comprehension" and _made_outside(held, layer):
+            times = "n"
+        else:
+            return
+        yield self.problem(
+            held.node,
+            f"all {times} entries are one and the same `{_name(layer)}`: the layers share their weights, so the "
+            f"network is no larger than with one of them; build a new one for each entry",
+            related=((layer.node, "the one layer"),) if layer.node is not None and layer.node is not held.node else (),
+            fix=_comprehension(script, held, layer),
+        )
+
+
+def _name(layer: Value) -> str:
+    return layer.name or layer.op.rpartition(".")[2]
+
+
+def _times(node: cst.CSTNode) -> cst.CSTNode | None:
+    return node.right if isinstance(node, cst.BinaryOperation) else None
+
+
+def _made_outside(held: Value, layer: Value) -> bool:
+    """`[layer for _ in range(n)]`, with `layer` made before."""
+    node, source = held.node, held.receiver
+    if not isinstance(node, (cst.ListComp, cst.GeneratorExp)) or source is None or source.op != "range":
+        return False
+    return isinstance(node.elt, cst.Name) and isinstance(layer.node, cst.Call) and layer.time < held.time
+
+
+def _comprehension(script: ScriptModel, held: Value, layer: Value) -> Draft | None:
+    """`[nn.Linear(8, 8)] * n` -> `[nn.Linear(8, 8) for _ in range(n)]`."""
+    node = held.node
+    if not isinstance(node, cst.BinaryOperation) or not isinstance(node.left, cst.List):
+        return None
+    if len(node.left.elements) != 1 or node.left.elements[0].value is not layer.node:
+        return None
+    code = script.module.code_for_node
+    text = f"[{code(node.left.elements[0].value)} for _ in range({code(node.right)})]"
+    return Draft("Build one layer for each entry", (Replacement(node, text),))
+
+

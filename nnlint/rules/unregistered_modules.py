@@ -1,0 +1,87 @@
+"""See rules/unregistered-modules.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from nnlint.rule import Draft, Insertion, Problem, Rule
+from nnlint.static.layers import built_here, contents, has_weights, init_of, modules_in
+from nnlint.static.values import Fact, Kind, Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+# A class that overrides one of these looks after its own modules.
+HAND_MADE = ("parameters", "named_parameters", "to", "_apply", "state_dict", "named_modules", "modules", "train")
+
+
+class UnregisteredModules(Rule):
+    words = ("__init__",)
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        handed_on = {id(value) for value in _handed_on(script)}
+        for fact in script.facts:
+            owner, held = fact.owner, fact.value
+            if fact.kind != "attribute" or owner is None or owner.kind is not Kind.MODULE or owner.cls is None:
+                continue
+            if held.kind not in (Kind.SEQUENCE, Kind.MAPPING) or id(held) in handed_on or held.node is None:
+                continue
+            if init_of(fact.frame) is None or any(owner.cls.method(name) for name in HAND_MADE):
+                continue
+            loose = [module for module in modules_in(held) if module.owner is None and built_here(module)]
+            loose = [module for module in loose if has_weights(module) and id(module) not in handed_on]
+            if not loose or _hidden_on_purpose(held):
+                continue
+            yield self.problem(
+                fact.node,
+                f"the layers in `self.{fact.name}` stand in a plain {_word(held)}, which nn.Module does not register: "
+                f"they are neither trained by `parameters()`, nor moved by `.to()`, nor saved; "
+                f"use nn.{'ModuleDict' if held.kind is Kind.MAPPING else 'ModuleList'}",
+                related=tuple((m.node, "not registered") for m in loose[:1] if m.node is not None),
+                fix=_wrapped(script, fact, loose[0]),
+            )
+
+
+def _word(held: Value) -> str:
+    return "dict" if held.kind is Kind.MAPPING else "tuple" if held.op == "tuple" else "list"
+
+
+def _hidden_on_purpose(held: Value) -> bool:
+    """`self.teacher = [Teacher()]`: the known way to keep a module out of `parameters()`."""
+    return isinstance(held.node, (cst.List, cst.Tuple)) and len(held.node.elements) == 1 and len(held.args) == 1
+
+
+def _handed_on(script: ScriptModel) -> Iterator[Value]:
+    """What a call that cannot be followed was given, and what is trained or moved by hand."""
+    for call in script.calls:
+        if call.op in {"parameters", "named_parameters", "module.to", "module.cuda", "state_dict"}:
+            receiver = call.receiver
+            yield from receiver.alternatives() if receiver is not None else ()
+        elif not call.op.startswith(("list.", "builtins.len", "builtins.print", "module_call")):
+            for arg in (*call.args, *call.kwargs.values()):
+                if arg.kind in (Kind.SEQUENCE, Kind.MAPPING) and call.kind is Kind.UNKNOWN:
+                    yield arg
+                elif arg.op == "star":
+                    yield from arg.args
+
+
+def _wrapped(script: ScriptModel, fact: Fact, layer: Value) -> Draft | None:
+    """Wrap a list (or a dict with string keys) that is written out at the assignment."""
+    node, function = fact.value.node, layer.node
+    if not isinstance(fact.node, cst.Assign) or fact.node.value is not node or not isinstance(function, cst.Call):
+        return None
+    if not isinstance(function.func, cst.Attribute) or not layer.op.startswith("torch.nn."):
+        return None
+    if any(item.kind is not Kind.MODULE for item in contents(fact.value)):
+        return None
+    if isinstance(node, cst.Dict):
+        if not all(isinstance(e, cst.DictElement) and isinstance(e.key, cst.SimpleString) for e in node.elements):
+            return None
+    elif not isinstance(node, (cst.List, cst.ListComp)):
+        return None
+    name = "ModuleDict" if isinstance(node, cst.Dict) else "ModuleList"
+    start = Insertion(node, f"{script.text(function.func.value)}.{name}(")
+    return Draft(f"Register them with nn.{name}", (start, Insertion(node, ")", after=True)))

@@ -1,0 +1,99 @@
+"""See rules/unregistered-tensor.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.layers import forward_of
+from nnlint.static.torch_api import FACTORIES, RELABEL
+from nnlint.static.values import Fact, Frame, Kind, Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+MOVES = frozenset({"to", "cuda", "cpu", "type_as", "tensor", "as_tensor"})
+RANDOM = frozenset({"rand", "randn", "randint", "randperm", "normal", "rand_like", "randn_like", "bernoulli"})
+# Uses that take no number from the tensor.
+FACTS = frozenset({"shape", "size", "dim", "device", "dtype", "numel", "ndim", "item", "tolist"})
+
+
+class UnregisteredTensor(Rule):
+    words = ("forward",)
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        found = [fact for fact in script.facts if _plain(fact)]
+        if not found:
+            return
+        used, moved = _uses(script)
+        for fact in found:
+            value, owner = fact.value, fact.owner
+            if id(value) not in used or id(value) in moved or owner is None or owner.cls is None:
+                continue
+            ops = {part.op for part in value.graph()}
+            drawn = bool(ops & RANDOM)
+            if not drawn and _placed(value):
+                continue
+            if drawn:
+                lost = "drawn anew when the saved model is built again, as it is in no state_dict"
+            else:
+                lost = "not moved by `.to()` and not saved in the state_dict"
+            yield self.problem(
+                fact.node,
+                f"`self.{fact.name}` is a plain tensor that `forward` uses: it is {lost}; "
+                f"use `self.register_buffer({fact.name!r}, …)`, or nn.Parameter if it is to be trained",
+            )
+
+
+def _plain(fact: Fact) -> bool:
+    """A tensor made in `__init__` from nothing that is trained, set once and kept on the module."""
+    owner, value = fact.owner, fact.value
+    if fact.kind != "attribute" or owner is None or owner.kind is not Kind.MODULE or owner.cls is None:
+        return False
+    functions = fact.frame.functions()
+    if value.kind is not Kind.TENSOR or value.alts or not functions or functions[0].name != "__init__":
+        return False
+    if any(fact.name in part.set_outside_init for part in owner.cls.lineage()):
+        return False
+    if _conditional(fact.frame) or owner.attrs.get(fact.name) is not value:
+        return False
+    if "_apply" in owner.cls.methods or "to" in owner.cls.methods or "cuda" in owner.cls.methods:
+        return False
+    graph = list(value.graph())
+    if any(part.kind in (Kind.PARAMETER, Kind.MODULE) or part.op == "torch.nn.Buffer" for part in graph):
+        return False
+    made = [part for part in graph if part.op in FACTORIES]
+    return bool(made) and not any(part.op == "tensor" and part.args and _number(part.args[0]) for part in made)
+
+
+def _conditional(frame: Frame) -> bool:
+    """Whether a test inside the `__init__` decides on it."""
+    home = next(part for part in frame.chain() if part.kind == "function")
+    return bool(frame.tests(until=home))
+
+
+def _number(value: Value) -> bool:
+    """A tensor of no dimension works with tensors of every device."""
+    return value.kind in (Kind.CONST, Kind.NUMBER) or (value.kind is Kind.UNKNOWN and value.op == "param")
+
+
+def _placed(value: Value) -> bool:
+    """Whether it was put on a device by hand."""
+    return any(part.op in {"cuda", "to"} or "device" in part.kwargs for part in value.graph())
+
+
+def _uses(script: ScriptModel) -> tuple[set[int], set[int]]:
+    """The tensors that reach a result of some `forward`, and those that are moved where they are used."""
+    used: set[int] = set()
+    moved: set[int] = set()
+    for fact in script.facts:
+        if fact.kind != "return" or forward_of(fact.frame) is None:
+            continue
+        for value in fact.value.graph(stop=lambda part: part.op in FACTS or part.kind is Kind.PARAMETER):
+            used.add(id(value))
+    for call in script.calls:
+        if call.args and (call.op in MOVES or (call.op in RELABEL and call.op != "clone")):
+            if call.frame is not None and forward_of(call.frame) is not None:
+                moved.update(id(part) for part in call.args[0].graph())
+    return used, moved
