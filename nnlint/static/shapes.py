@@ -216,6 +216,8 @@ class Shapes:
         if left.kind in (Kind.CONST, Kind.NUMBER, Kind.SIZE):
             return self.of(right)
         first, second = self.of(left), self.of(right)
+        if first is not None and second is None and right.kind is not Kind.TENSOR:
+            return first  # `scores * self.scale`
         if first is None or second is None:
             return None
         if len(first) < len(second):

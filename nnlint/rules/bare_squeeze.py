@@ -1,0 +1,63 @@
+"""See rules/bare-squeeze.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from nnlint.rule import Draft, Problem, Replacement, Rule
+from nnlint.static.arguments import surely_absent
+from nnlint.static.values import EventKind, Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+
+class BareSqueeze(Rule):
+    words = ("squeeze()", ".squeeze(")
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        for call in script.calls_of("squeeze"):
+            if len(call.args) != 1 or not surely_absent(call, "dim") or not isinstance(call.node, cst.Call):
+                continue
+            shape = script.shapes.of(call.args[0])
+            if not script.shapes.batch_leads(call.args[0]) or (shape is not None and () not in shape):
+                continue
+            if not _feeds_loss(script, call):
+                continue
+            yield self.problem(
+                call.node,
+                f"`{script.text(call.node)}` also drops the batch axis when a batch holds one sample, as "
+                "the last one may, and the loss then broadcasts or fails; name the axis to drop, as in "
+                "squeeze(-1)",
+                fix=_named(script, call),
+            )
+
+
+def _feeds_loss(script: ScriptModel, call: Value) -> bool:
+    """Whether something that is back-propagated, or a torch loss, is computed from it."""
+    ends = [event.target for event in script.events_of(EventKind.BACKWARD) if event.target is not None]
+    ends.extend(arg for event in script.losses for arg in event.call.args[:2])
+    return any(end.derives_from([call]) for end in ends)
+
+
+def _named(script: ScriptModel, call: Value) -> Draft | None:
+    """The one axis that is known to be of size 1."""
+    node = call.node
+    if not isinstance(node, cst.Call) or not isinstance(node.func, cst.Attribute) or node.args:
+        return None
+    shape = script.shapes.of(call.args[0])
+    if shape is not None:
+        ones = [i - len(shape) for i, axis in enumerate(shape) if axis == ()]
+        if len(ones) != 1:
+            return None
+        dim = ones[0]
+    elif script.shapes.last(call.args[0]) == ():
+        dim = -1
+    else:
+        return None
+    return Draft(
+        f"drop axis {dim} only", (Replacement(node, f"{script.module.code_for_node(node.func)}({dim})"),)
+    )
