@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import libcst as cst
 
@@ -36,7 +36,7 @@ TENSOR_FACTS = frozenset(
 )
 
 
-def in_range(index: object, items: list[Value]) -> bool:
+def in_range(index: object, items: list[Value]) -> TypeGuard[int]:
     """Whether `items[index]` is there."""
     return type(index) is int and -len(items) <= index < len(items)
 
@@ -73,6 +73,8 @@ class AccessReader(ReaderState):
                 return self.make(Kind.SIZE, "shape", node, [base])
             if name in TENSOR_FACTS:
                 return self.make(Kind.UNKNOWN, name, node, [base])
+        elif name == "shape" and kind is Kind.UNKNOWN and not base.op.startswith(("numpy.", "pandas.")):
+            return self.make(Kind.SIZE, "shape", node, [base])
         if base.alts and kind in (Kind.MODULE, Kind.INSTANCE, Kind.TENSOR, Kind.MAPPING):
             parts = [
                 self.attribute(item, name, node)

@@ -305,6 +305,10 @@ def tensor_method(
         and base.kind in (Kind.UNKNOWN, Kind.NUMBER)
         and not base.op.startswith(("numpy.", "pandas."))
     ):
+        if name == "size" and base.kind is Kind.UNKNOWN:
+            return reader.record_call(
+                reader.make(Kind.SIZE, "size" if args else "shape", node, [base, *args], kwargs)
+            )
         if base.op == "batch" and name == "to":
             return base
         value = reader.make(
