@@ -20,6 +20,8 @@ TORCHFIX = "torchfix==0.7.0"
 DSLINTER = "dslinter==2.0.9"
 RUFF = "ruff==0.17.5"
 
+NNLINT = (sys.executable, "-m", "nnlint", "check", "--isolated", "--exit-zero", "--output-format=json")
+
 _PARSE = """
 import sys
 from pathlib import Path
@@ -67,18 +69,8 @@ def parse() -> Tool:
 
 
 def nnlint() -> Tool:
-    command = [
-        sys.executable,
-        "-m",
-        "nnlint",
-        "check",
-        "--isolated",
-        "--output-format",
-        "json",
-        "--exit-zero",
-    ]
     # 2: a file was not fit to be read; the others were.
-    return Tool("nnlint", _own("nnlint"), lambda files, _: [*command, *files], frozenset({0, 2}))
+    return Tool("nnlint", _own("nnlint"), lambda files, _: [*NNLINT, *files], frozenset({0, 2}))
 
 
 def torchfix() -> Tool:

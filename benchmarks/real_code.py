@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from peers import ROOT
+from peers import NNLINT, ROOT
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -133,10 +133,9 @@ def lint(part: Package, rules: Sequence[str]) -> Linted:
     for file in part.files():
         data = file.read_bytes()
         lines += data.count(b"\n") if b"torch" in data else 0
-    command = [sys.executable, "-m", "nnlint", "check", "--isolated", "--exit-zero", "--output-format=json"]
     # With --select, rules that are off by default can be looked at too.
-    command += [f"--select={rule}" for rule in rules]
-    done = subprocess.run([*command, str(part.folder)], cwd=ROOT, capture_output=True, text=True)
+    command = [*NNLINT, *(f"--select={rule}" for rule in rules), str(part.folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     try:
         report = json.loads(done.stdout)
     except ValueError:
