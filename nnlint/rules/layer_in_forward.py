@@ -33,7 +33,7 @@ class LayerInForward(Rule):
             stored = kept.get(id(layer))
             if stored is not None and _guarded(stored, layer.frame):
                 continue
-            if stored is None and id(layer) not in called:
+            if (stored is None and id(layer) not in called) or _cached(layer.frame):
                 continue
             cls = forward.cls.name if forward.cls is not None else ""
             short = layer.op.rpartition(".")[2]
@@ -52,6 +52,11 @@ def _kept(script: ScriptModel) -> dict[int, Frame]:
         for call in script.calls
         if call.op in {"register_module", "add_module", "builtins.setattr"} and call.args and call.frame is not None
     }
+
+
+def _cached(frame: Frame) -> bool:
+    """Built in a decorated helper, which may keep what it returns."""
+    return any(function.node.decorators for function in frame.functions() if function.name != "forward")
 
 
 def _guarded(stored: Frame, built: Frame) -> bool:

@@ -203,7 +203,7 @@ class ExpressionReader(AccessReader):
         if truth is not None and truth is not is_and:
             return left
         right = self.evaluate(node.right)
-        if truth is not None:
+        if truth is not None and left.op != "training":  # a test on the mode stays in sight
             return right
         if is_and and self.truth(right) is False:
             return self.const(node, False)
@@ -268,6 +268,9 @@ class ExpressionReader(AccessReader):
         if value.op == "training" and value.args:
             mode = self.mode_of(value.args[0])
             return None if mode is None else mode == "train"
+        if value.op == "and" and len(value.args) == 2:
+            parts = [self.truth(part) for part in value.args]
+            return False if False in parts else True if parts == [True, True] else None
         if value.alts:
             if value.op == "phi":
                 return None

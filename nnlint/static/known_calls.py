@@ -76,7 +76,11 @@ def _sequence(
         return value
     if not args:
         return reader.make(Kind.SEQUENCE, "list", node)
-    if len(args) == 1 and args[0].kind in (Kind.LOADER, Kind.PARAMETERS):
+    if len(args) == 1 and args[0].kind is Kind.PARAMETERS:  # a list can be read again and again
+        value = reader.make(Kind.PARAMETERS, args[0].op, node, args[0].args, args[0].kwargs, args[0].receiver)
+        value.const = "list"
+        return reader.record_call(value)
+    if len(args) == 1 and args[0].kind is Kind.LOADER:
         return args[0]
     return None
 

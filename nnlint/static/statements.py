@@ -97,7 +97,7 @@ class StatementReader(AssignmentReader):
     def read_if(self, node: cst.If) -> str | None:  # type: ignore[override]
         test = self.evaluate(node.test)
         truth = self.truth(test)
-        if truth is True and test.op == "training":  # known here, and still a test on the mode
+        if truth is True and test.op in {"training", "and"}:  # known here, and still a test on the mode
             with self.within(Frame("if", node, self.frame, self.tick(), test)):
                 return self.body(node.body)
         if truth is True:
