@@ -67,6 +67,12 @@ class ScriptModel:
         """What an expression was when it was last read."""
         return self._reader.evaluated.get(id(node))
 
+    def uses_of(self, name: str) -> set[str]:
+        """The attributes that the file reads anywhere from a name (or from `self.<name>`)."""
+        scan = self._reader.scan
+        tables = [scan.uses, *(f.uses for f in scan.functions), *(c.uses for c in scan.classes)]
+        return {attribute for table in tables if name in table for attribute in table[name]}
+
     # -- calls ----------------------------------------------------------------------------------
 
     @cached_property

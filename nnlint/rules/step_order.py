@@ -1,0 +1,176 @@
+"""See rules/step-order.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.updates import GRADIENTS, Update, covers, implied, touches, updates, writes_gradients
+from nnlint.static.values import Event, EventKind, Kind
+
+if TYPE_CHECKING:
+    import libcst as cst
+
+    from nnlint.static.model import ScriptModel
+
+HIDES = frozenset({EventKind.OPAQUE})
+
+
+class StepOrder(Rule):
+    words = ("step", "backward")
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        if not script.complete:
+            return
+        for update in updates(script):
+            found = self._cleared(script, update) or self._too_early(script, update)
+            if found is not None:
+                yield found
+        yield from self._never_stepped(script)
+
+    def _cleared(self, script: ScriptModel, update: Update) -> Problem | None:
+        """`zero_grad` between `backward` and `step`."""
+        gradients = update.before(*GRADIENTS)
+        if not gradients:
+            return None
+        for clear in update.before(EventKind.ZERO_GRAD):
+            if clear.time < gradients[-1].time or not covers(clear.target, update.optimizer):
+                continue
+            if not implied(clear.frame, update.step.frame, update.round) or _stepped_between(
+                update, gradients[-1], clear
+            ):
+                continue
+            if _refilled(script, update, clear):
+                continue
+            name = script.name_of(update.optimizer, "optimizer")
+            return self.problem(
+                clear.call.node,  # type: ignore[arg-type]
+                f"the gradients are cleared between `backward()` and "
+                f"`{script.text(update.step.call.node)}`, so the step sees none and `{name}` never updates "
+                f"anything; clear them before `backward()` or after the step",
+                related=_places(
+                    (gradients[-1], "computes the gradients"), (update.step, "steps without them")
+                ),
+            )
+        return None
+
+    def _too_early(self, script: ScriptModel, update: Update) -> Problem | None:
+        """`step` ahead of the `backward` whose gradients it should use."""
+        step = update.step
+        if update.before(*GRADIENTS, *HIDES) or step.call.node is None:
+            return None
+        later = [event for event in update.events if event.time > step.time]
+        backward = next((event for event in later if event.kind is EventKind.BACKWARD), None)
+        if (
+            backward is None
+            or not implied(step.frame, backward.frame, update.round)
+            or any(e.kind in HIDES for e in later)
+        ):
+            return None
+        if any(event.kind is EventKind.STEP and event.time > backward.time for event in later) or _alone(
+            update, backward
+        ):
+            return None
+        if writes_gradients(script, update.round):
+            return None
+        clears = [
+            e for e in update.events if e.kind is EventKind.ZERO_GRAD and touches(e.target, update.optimizer)
+        ]
+        lost = any(event.time < step.time or event.time > backward.time for event in clears)
+        stale = backward.target is not None and backward.target.time < step.time and not clears
+        if not lost and not stale and not _computed_before(update, backward):
+            return None
+        also = " and they are cleared before the next step" if lost else ""
+        return self.problem(
+            step.call.node,
+            f"`{script.text(step.call.node)}` comes before `{script.text(backward.call.node, 40)}`, so it "
+            f"does not step on this batch's gradients{also}; step after `backward()`",
+            related=_places((backward, "computes the gradients")),
+        )
+
+    def _never_stepped(self, script: ScriptModel) -> Iterator[Problem]:
+        """Gradients that no step of any optimizer uses, in a script that makes an optimizer."""
+        if any(True for _ in script.events_of(EventKind.STEP)) or not script.optimizers:
+            return
+        clears = [event for event in script.events_of(EventKind.ZERO_GRAD) if event.frame.loop() is not None]
+        for backward in script.events_of(EventKind.BACKWARD):
+            loop = backward.frame.loop()
+            if loop is None or backward.call.node is None or any(e.kind in HIDES for e in script.events):
+                continue
+            if not any(
+                event.frame.inside(loop) and event.target is not None and event.target.kind is Kind.OPTIMIZER
+                for event in clears
+            ):
+                continue
+            if _uses_gradients(script):
+                return
+            name = script.name_of(script.optimizers[0], "optimizer")
+            yield self.problem(
+                backward.call.node,
+                f"the gradients are computed and cleared but `{name}.step()` is never called, so nothing is "
+                f"trained; call it after `backward()`",
+            )
+            return
+
+
+def _stepped_between(update: Update, backward: Event, clear: Event) -> bool:
+    """Whether an earlier step has already used the gradients that are cleared here."""
+    return any(
+        event.kind is EventKind.STEP
+        and backward.time < event.time < clear.time
+        and touches(event.target, update.optimizer)
+        for event in update.events
+    )
+
+
+def _refilled(script: ScriptModel, update: Update, clear: Event) -> bool:
+    """Whether gradients may come back between clearing and the step: by hand, or in an unseen call."""
+    until = update.step.time
+    if any(event.kind in HIDES and clear.time < event.time < until for event in update.events):
+        return True
+    if writes_gradients(script, update.round, clear.time, until):
+        return True
+    return any(
+        clear.time < call.time < until
+        and call.receiver is not update.optimizer
+        and ("backward" in call.op or "grad" in call.op)
+        for call in script.calls
+        if call.frame is not None and call.frame.inside(update.round) and call is not clear.call
+    )
+
+
+def _alone(update: Update, backward: Event) -> bool:
+    """Whether the `backward` lies in an inner loop of its own, which another step may close."""
+    return backward.frame.loop() is not update.step.frame.loop()
+
+
+def _computed_before(update: Update, backward: Event) -> bool:
+    """Whether the loss that is back-propagated later was computed from the weights before the step."""
+    loss = backward.target
+    if loss is None:
+        return False
+    forwards = [
+        event for event in update.events if event.kind is EventKind.FORWARD and event.time < update.step.time
+    ]
+    return bool(forwards) and loss.derives_from([event.call for event in forwards])
+
+
+def _uses_gradients(script: ScriptModel) -> bool:
+    """Whether something reads or writes `.grad`, or may hold the optimizer for later."""
+    if any(value.op == "grad" for call in script.calls for value in call.args[:1]):
+        return True
+    held = {id(optimizer) for optimizer in script.optimizers}
+    for call in script.calls:
+        if (
+            any(id(value) in held for value in (*call.args, *call.kwargs.values()))
+            and call.kind is not Kind.SCHEDULER
+        ):
+            return True
+    return any(
+        id(fact.value) in held and fact.kind in {"return", "attribute", "subscript"} for fact in script.facts
+    )
+
+
+def _places(*pairs: tuple[Event, str]) -> tuple[tuple[cst.CSTNode, str], ...]:
+    return tuple((event.call.node, text) for event, text in pairs if event.call.node is not None)
