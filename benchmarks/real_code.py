@@ -94,7 +94,6 @@ PINS = (
     "tsai==1.0.1",
     "ultralytics==8.4.190",
     "vit-pytorch==1.26.11",
-    "yolov5==7.0.14",
 )
 
 console = Console(width=120 if not sys.stdout.isatty() else None, highlight=False)
@@ -171,8 +170,8 @@ def table(title: str, rows: dict[str, Tally], lines: int, severities: dict[str, 
     shown.add_column(title, no_wrap=True)
     if severities:
         shown.add_column("severity")
-    for name in ("findings", "/1,000 lines", "true", "false", "debatable", "unreviewed", "precision"):
-        shown.add_column(name, justify="right")
+    for name in ("found", "/1,000 lines", "true", "false", "debatable", "open", "precision"):
+        shown.add_column(name, justify="right", no_wrap=True)
     for name, tally in (*rows.items(), ("all", Tally.total(rows.values()))):
         precision = "" if tally.precision is None else f"{tally.precision:.0%}"
         shown.add_row(
