@@ -108,6 +108,7 @@ class AssignmentReader(FunctionReader):
                 if before is not None and before.op == "phi":
                     if len(before.alts) < 16:
                         before.alts.append(value)
+                        _settle(before)
                     return
                 if value.kind in (Kind.CONST, Kind.NUMBER) or before is not None:
                     owner.attrs[name] = self.phi(
@@ -177,6 +178,14 @@ class AssignmentReader(FunctionReader):
     def read_expression(self, node: cst.Expr) -> None:
         value = self.evaluate(node.value)
         self.fact("expression", node, "", value)
+
+
+def _settle(phi: Value) -> None:
+    """`self.model = None` first, a module later: it is a module wherever it is used."""
+    kinds = {value.kind for value in phi.alternatives() if not value.is_const(None)}
+    if phi.kind is Kind.UNKNOWN and len(kinds) == 1 and not kinds & {Kind.CONST, Kind.UNKNOWN}:
+        phi.kind = kinds.pop()
+        phi.cls = next((value.cls for value in phi.alts if value.cls is not None), None)
 
 
 def _name_of(node: cst.CSTNode) -> str:

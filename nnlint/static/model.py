@@ -7,6 +7,7 @@ from functools import cached_property
 
 import libcst as cst
 
+from nnlint.static.evaluation import Evaluations
 from nnlint.static.loops import DataPass, find_passes
 from nnlint.static.positions import Place, positions
 from nnlint.static.reader import read
@@ -120,6 +121,11 @@ class ScriptModel:
     def shapes(self) -> Shapes:
         """The axes of its tensors, as far as the file shows them."""
         return Shapes(self.facts)
+
+    @cached_property
+    def evaluations(self) -> Evaluations:
+        """The forwards that evaluate, and which modules the file trains."""
+        return Evaluations(self)
 
     # -- modules --------------------------------------------------------------------------------
 

@@ -1,0 +1,128 @@
+"""See rules/best-metric-direction.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.finding import Severity
+from nnlint.rule import Problem, Rule
+from nnlint.static.metrics import Better, announces, better, better_by_name, never_negative
+from nnlint.static.monitors import monitors, save_intervals
+from nnlint.static.selections import Selection, comparisons, selections, selects_weights
+from nnlint.static.values import EventKind, Kind
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+
+class BestMetricDirection(Rule):
+    words = ("best", "min", "max", "save", "mode")
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        for found in selections(script):
+            if _is_selection(script, found):
+                yield from self._judge(found)
+        for monitor in monitors(script):
+            yield self.problem(
+                monitor.node,
+                f"`{monitor.name}` is better when it is {monitor.better.value}, but {monitor.setting} keeps the "
+                f"{'lowest' if monitor.better is Better.HIGHER else 'highest'}; {monitor.repair}",
+            )
+        for test in save_intervals(script):
+            yield self.problem(
+                test.node,
+                f"`{script.text(test.node)}` is true except every `{script.text(test.interval)}`-th time, so that everything is "
+                f"saved but the intended checkpoints; write `{script.text(test.node)} == 0`",
+            )
+
+    def _judge(self, found: Selection) -> Iterator[Problem]:
+        direction = _direction(found)
+        start = found.initial()
+        if direction is not None and direction is not found.keeps:
+            yield self.problem(
+                found.node,
+                f"`{found.name}` is better when it is {direction.value}, but the {found.keeps.value} value is kept as "
+                f"`{found.best_name}`, so the worst result is taken for the best; turn the comparison round",
+            )
+        elif len(start) == 1 and (impossible := _never(found, start[0], direction)):
+            yield self.problem(
+                found.node,
+                f"`{found.best_name}` starts at {start[0]:g}, and `{found.name}` is never {impossible}: nothing is ever kept "
+                f"as best; start from the other end",
+            )
+        elif found.margin is not None and (worse := _wrong_margin(found)) is not None:
+            sign = "added to" if found.margin_sign > 0 else "subtracted from"
+            yield self.problem(
+                found.node,
+                f"the margin is {sign} `{found.best_name}`, so a `{found.name}` that is worse than the best by less than the "
+                f"margin counts as an improvement and replaces it; give the margin the other sign",
+                severity=worse,
+            )
+
+
+def _direction(found: Selection) -> Better | None:
+    """By data flow; else by the names, where none of them contradicts another."""
+    flow = better(found.new)
+    names = {better_by_name(name) for name in (found.name, found.best_name, found.new.name)} - {None}
+    if flow is not None:
+        return flow if not names or names == {flow} else None
+    return names.pop() if len(names) == 1 else None
+
+
+def _is_selection(script: ScriptModel, found: Selection) -> bool:
+    """Whether the best result is meant, not a maximum for its own sake, and not an attack on the model."""
+    said = announces(found.best_name)
+    words = found.best_name.lower()
+    if "worst" in words or (said is found.keeps and "best" not in words):
+        return False
+    if not ("best" in words or said is not None or selects_weights(script, found)):
+        return False
+    if _chosen_by_setting(script, found) or "attack" in script.source.text:
+        return False  # an attacker maximises the loss
+    return not any(event.kind is EventKind.GRAD for loop in found.frame.loops() for event in loop.events)
+
+
+_SETTING = re.compile(
+    r"mode|maximi[sz]e|minimi[sz]e|higher|lower|greater|smaller|larger|direction|increas|decreas|ascend|descend"
+)
+
+
+def _chosen_by_setting(script: ScriptModel, found: Selection) -> bool:
+    """Whether a setting decides the direction: `mode == "min" and …`, or both directions in one test."""
+    tests = [frame.value for frame in found.frame.tests() if frame.value is not None]
+    if found.frame.value is not None and len({test.op for test in comparisons(found.frame.value)}) > 1:
+        return True
+    return any(
+        _SETTING.search(script.text(test.node, 400))
+        or any(_SETTING.search(part.name) for part in test.graph())
+        for test in tests
+    )
+
+
+def _never(found: Selection, start: float, direction: Better | None) -> str:
+    """Why the first comparison can never be won."""
+    if found.frame.value is not None and found.frame.value.op == "or":
+        return ""  # `if best is None or …`: something else lets the first one in
+    if start == float("inf") and found.keeps is Better.HIGHER:
+        return "higher than that"
+    if start == float("-inf") and found.keeps is Better.LOWER:
+        return "lower than that"
+    if start == 0 and found.keeps is Better.LOWER and direction is not None and never_negative(found.new):
+        return "below zero"
+    return ""
+
+
+def _wrong_margin(found: Selection) -> Severity | None:
+    """A margin must make it harder to win; where its value is not known it is taken to be positive."""
+    margin = found.margin
+    assert margin is not None
+    eases = found.margin_sign > 0 if found.keeps is Better.LOWER else found.margin_sign < 0
+    constants = [part.const for part in margin.alternatives() if part.kind is Kind.CONST]
+    numbers = [number for number in constants if isinstance(number, (int, float))]
+    if any(number < 0 for number in numbers) or (numbers and all(number == 0 for number in numbers)):
+        return None
+    if not eases or not ("delta" in margin.name or "tol" in margin.name or numbers):
+        return None
+    return Severity.ERROR if numbers else Severity.WARNING

@@ -1,0 +1,96 @@
+"""See rules/missing-eval-mode.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.finding import Severity
+from nnlint.rule import Problem, Rule
+from nnlint.static.evaluation import (
+    Evaluation,
+    covers,
+    differs_by_mode,
+    inside,
+    own_meaning,
+    speaks_of_evaluation,
+    touches_mode,
+)
+from nnlint.static.values import Event, EventKind, Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+
+class MissingEvalMode(Rule):
+    words = ("backward", "step")
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        if not script.complete or not (script.training_passes and script.evaluation_passes):
+            return
+        for evaluation in script.evaluations:
+            module = evaluation.forward.target
+            assert module is not None
+            if evaluation.forward.mode != "train":
+                continue
+            differs = False if own_meaning(module) else differs_by_mode(module)
+            if differs is None and evaluation.home.loader is None:
+                continue
+            if (
+                differs is False
+                or _named_only(script, module)
+                or _may_have_changed(script, evaluation, module)
+            ):
+                continue
+            yield self._forgotten(script, evaluation, module, seen=differs is True)
+
+    def _forgotten(self, script: ScriptModel, evaluation: Evaluation, module: Value, seen: bool) -> Problem:
+        name = script.name_of(module, "the model")
+        effect = (
+            "dropout and batch norm act as in training, so the figures depend on chance and on the batch"
+            if seen
+            else "any dropout or batch norm in it acts as in training"
+        )
+        return self.problem(
+            evaluation.forward.call.node or module.node,  # type: ignore[arg-type]
+            f"`{name}` is evaluated here in training mode: {effect}; call `{name}.eval()` before this pass and "
+            f"`{name}.train()` before training goes on",
+            severity=None if seen else Severity.WARNING,
+            why=evaluation.why,
+        )
+
+
+def _named_only(script: ScriptModel, module: Value) -> bool:
+    """`model.eval` without parentheses: uncalled-method says so."""
+    return any(
+        fact.kind == "expression"
+        and fact.value.op == "getattr"
+        and fact.value.const == "eval"
+        and covers(fact.value.args[0], module)
+        for fact in script.facts
+    )
+
+
+def _may_have_changed(script: ScriptModel, evaluation: Evaluation, module: Value) -> bool:
+    """Whether the mode was left on purpose, or something unseen may have set it."""
+    forward = evaluation.forward
+    before = [event for event in script.events if event.time < forward.time]
+    modes = [e for e in before if e.kind in (EventKind.EVAL, EventKind.TRAIN) and covers(e.target, module)]
+    last = modes[-1] if modes else None
+    since = last.time if last is not None else 0
+    if last is not None and _chosen(script, last, evaluation):
+        return True
+    return any(
+        event.time > since
+        and (touches_mode(event, module) or (event.kind is EventKind.EVAL and inside(event.target, module)))
+        for event in before
+    )
+
+
+def _chosen(script: ScriptModel, last: Event, evaluation: Evaluation) -> bool:
+    """Whether `train()` stands in the evaluating function itself, and not by a slip: Monte Carlo dropout."""
+    function = next((frame for frame in evaluation.forward.frame.chain() if frame.function is not None), None)
+    if function is None or not last.frame.inside(function) or function.function is None:
+        return False
+    trains = any(e.kind is EventKind.BACKWARD and e.frame.inside(function) for e in script.events)
+    return not trains and not speaks_of_evaluation(function.function.name)

@@ -1,0 +1,87 @@
+"""See rules/missing-train-mode.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.finding import Severity
+from nnlint.rule import Problem, Rule
+from nnlint.static.evaluation import covers, differs_by_mode, inside, own_meaning, touches_mode
+from nnlint.static.values import Event, EventKind, Frame, Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+
+class MissingTrainMode(Rule):
+    words = (".eval()", "train(False)")
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        if not script.complete:
+            return
+        for home in script.training_passes:
+            for forward in home.of(EventKind.FORWARD):
+                if forward.target is None or forward.grad is False or not script.evaluations.trains(forward):
+                    continue
+                switch = next(
+                    filter(None, (_left_in_eval(script, forward, loop) for loop in forward.frame.loops())),
+                    None,
+                )
+                if switch is None or own_meaning(forward.target):
+                    continue
+                if (differs := differs_by_mode(forward.target)) is not False:
+                    yield self._forgotten(script, forward, switch, differs is True)
+
+    def _forgotten(self, script: ScriptModel, forward: Event, switch: Event, seen: bool) -> Problem:
+        assert forward.target is not None and switch.call.node is not None
+        name = script.name_of(switch.target or forward.target, "the model")
+        related = ((forward.call.node, "trained here in evaluation mode from the second round on"),)
+        return self.problem(
+            switch.call.node,
+            f"`{name}.eval()` is called inside the training loop and nothing calls `train()` again: from the next round on "
+            f"dropout is off and batch norm uses its running statistics; call `{name}.train()` before training goes on",
+            related=related if forward.call.node is not None else (),  # type: ignore[arg-type]
+            severity=None if seen else Severity.WARNING,
+        )
+
+
+def _left_in_eval(script: ScriptModel, forward: Event, loop: Frame) -> Event | None:
+    """The `eval()` that still holds when the loop's next turn reaches the training forward."""
+    module = forward.target
+    assert module is not None
+    modes = [event for event in loop.events if _sets_mode(event, module)]
+    switch = max((e for e in modes if e.kind is EventKind.EVAL), key=lambda e: e.time, default=None)
+    if switch is None or not covers(switch.target, module):
+        return None
+    after = [event for event in loop.events if event.time > switch.time]
+    ahead = [event for event in loop.events if event.time < forward.time]
+    if switch.time > forward.time and any(
+        e.kind is EventKind.EVAL and covers(e.target, module) for e in ahead
+    ):
+        return None  # it is put into evaluation mode for training too
+    if switch.time < forward.time:
+        # Evaluation comes first in the body: what stands between it and the training forward counts.
+        if any(_restores(event, module) for event in after if event.time < forward.time):
+            return None
+    elif any(_restores(event, module) for event in (*after, *ahead)):
+        return None
+    return switch if _evaluates(script, switch, module, after) else None
+
+
+def _sets_mode(event: Event, module: Value) -> bool:
+    return event.kind in (EventKind.EVAL, EventKind.TRAIN) and covers(event.target, module)
+
+
+def _restores(event: Event, module: Value) -> bool:
+    if event.kind is EventKind.TRAIN:
+        return covers(event.target, module) or inside(event.target, module)
+    return touches_mode(event, module)
+
+
+def _evaluates(script: ScriptModel, switch: Event, module: Value, after: list[Event]) -> bool:
+    """Whether the switch is for an evaluation, not for fine-tuning with frozen statistics."""
+    for event in after:
+        if event.kind is EventKind.FORWARD and event.target is not None and covers(module, event.target):
+            return not script.evaluations.trains(event)
+    return False
