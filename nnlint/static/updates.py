@@ -99,6 +99,15 @@ def implied(first: Frame, by: Frame, within: Frame) -> bool:
     return True
 
 
+def every_nth(frame: Frame, within: Frame) -> Frame | None:
+    """The test `i % n == 0` inside the loop `within` under which a place lies, if any."""
+    for test in frame.tests(within):
+        value = test.value
+        if value is not None and not test.guard and any(part.op == "remainder" for part in value.graph()):
+            return test
+    return None
+
+
 # -- identity -------------------------------------------------------------------------------------
 
 

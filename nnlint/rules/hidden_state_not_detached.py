@@ -1,0 +1,97 @@
+"""See rules/hidden-state-not-detached.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.torch_api import LOOK_THROUGH, LOSSES
+from nnlint.static.values import Event, EventKind, Frame, Kind, Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+CUTS = frozenset(
+    {"detach", "detach_", "data", "variable", "call", "tensor", "zeros_like", "copy.deepcopy", "numpy"}
+)
+SUMS = frozenset({"add", "mul", "div", "mean", "sum"})
+
+
+class HiddenStateNotDetached(Rule):
+    words = ("LSTM", "GRU", "RNN", "hidden", "state")
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        if not script.complete:
+            return
+        for forward in script.events_of(EventKind.FORWARD):
+            loop = forward.frame.loop()
+            call = forward.call
+            if loop is None or call.node is None or not forward.grad or not _trains_each_turn(forward, loop):
+                continue
+            for value in _inputs(call):
+                if value.op == "phi" and _carried(value, forward) and not _detached(script, loop):
+                    name = script.name_of(value, "the hidden state")
+                    yield self.problem(
+                        call.node,
+                        f"`{name}` comes from the batch before with its graph, so `backward` goes back "
+                        f"through all earlier batches (or fails on freed buffers); write `{name}.detach()` "
+                        f"at the start of each batch",
+                    )
+                    break
+
+
+def _inputs(call: Value) -> list[Value]:
+    """What the module was given; a result of several parts is a sequence of values with the same inputs."""
+    while call.kind is Kind.SEQUENCE and call.args:
+        call = call.args[0]
+    return _flat([*call.args, *call.kwargs.values()])
+
+
+def _flat(values: list[Value]) -> list[Value]:
+    found = []
+    for value in values:
+        found.extend(
+            _flat(value.args)
+            if value.kind is Kind.SEQUENCE and value.element is None and not value.alts
+            else [value]
+        )
+    return found
+
+
+def _trains_each_turn(forward: Event, loop: Frame) -> bool:
+    return any(
+        event.kind is EventKind.BACKWARD
+        and event.frame.loop() is loop
+        and event.time > forward.time
+        and event.target is not None
+        and event.target.derives_from(_flat([forward.call]))
+        for event in loop.events
+    )
+
+
+def _carried(state: Value, forward: Event) -> bool:
+    """Whether what the module returned in the turn before comes back as it is, on no way through a detach."""
+    module = forward.target
+    found = False
+    for alternative in state.alts:
+        for value in alternative.graph(lambda value: value is state or _made_by(value, module)):
+            if value.op in CUTS:
+                return False
+            if value is not state and _made_by(value, module):
+                found = found or value.derives_from([state])
+    return found
+
+
+def _made_by(value: Value, module: Value | None) -> bool:
+    return module is not None and value.receiver is module and value.kind is not Kind.SEQUENCE
+
+
+def _detached(script: ScriptModel, loop: Frame) -> bool:
+    """Whether anything but a loss is detached in the loop."""
+    for call in script.calls:
+        if call.op not in {"detach", "detach_"} or call.frame is None or not call.frame.inside(loop):
+            continue
+        if call.args and not any(source.op in LOSSES | SUMS for source in call.args[0].sources(LOOK_THROUGH)):
+            return True
+    return False
