@@ -27,13 +27,15 @@ class BestMetricDirection(Rule):
         for monitor in monitors(script):
             yield self.problem(
                 monitor.node,
-                f"`{monitor.name}` is better when it is {monitor.better.value}, but {monitor.setting} keeps the "
+                f"`{monitor.name}` is better when it is {monitor.better.value}, but {monitor.setting} "
+                f"keeps the "
                 f"{'lowest' if monitor.better is Better.HIGHER else 'highest'}; {monitor.repair}",
             )
         for test in save_intervals(script):
             yield self.problem(
                 test.node,
-                f"`{script.text(test.node)}` is true except every `{script.text(test.interval)}`-th time, so that everything is "
+                f"`{script.text(test.node)}` is true except every `{script.text(test.interval)}`-th "
+                f"time, so that everything is "
                 f"saved but the intended checkpoints; write `{script.text(test.node)} == 0`",
             )
 
@@ -43,20 +45,23 @@ class BestMetricDirection(Rule):
         if direction is not None and direction is not found.keeps:
             yield self.problem(
                 found.node,
-                f"`{found.name}` is better when it is {direction.value}, but the {found.keeps.value} value is kept as "
+                f"`{found.name}` is better when it is {direction.value}, but the {found.keeps.value} "
+                f"value is kept as "
                 f"`{found.best_name}`, so the worst result is taken for the best; turn the comparison round",
             )
         elif len(start) == 1 and (impossible := _never(found, start[0], direction)):
             yield self.problem(
                 found.node,
-                f"`{found.best_name}` starts at {start[0]:g}, and `{found.name}` is never {impossible}: nothing is ever kept "
+                f"`{found.best_name}` starts at {start[0]:g}, and `{found.name}` is never "
+                f"{impossible}: nothing is ever kept "
                 f"as best; start from the other end",
             )
         elif found.margin is not None and (worse := _wrong_margin(found)) is not None:
             sign = "added to" if found.margin_sign > 0 else "subtracted from"
             yield self.problem(
                 found.node,
-                f"the margin is {sign} `{found.best_name}`, so a `{found.name}` that is worse than the best by less than the "
+                f"the margin is {sign} `{found.best_name}`, so a `{found.name}` that is worse than "
+                f"the best by less than the "
                 f"margin counts as an improvement and replaces it; give the margin the other sign",
                 severity=worse,
             )

@@ -32,7 +32,8 @@ class BestWeightsAlias(Rule):
             )
             yield self.problem(
                 node,
-                f"`{kept.name} = {code}` {what}, which training goes on changing: what is kept as best ends up as the "
+                f"`{kept.name} = {code}` {what}, which training goes on changing: what is kept as "
+                f"best ends up as the "
                 f"last weights; keep a copy, `copy.deepcopy({code})`",
                 related=related,
                 fix=_fix(script, kept),

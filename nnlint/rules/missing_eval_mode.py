@@ -53,7 +53,8 @@ class MissingEvalMode(Rule):
         )
         return self.problem(
             evaluation.forward.call.node or module.node,  # type: ignore[arg-type]
-            f"`{name}` is evaluated here in training mode: {effect}; call `{name}.eval()` before this pass and "
+            f"`{name}` is evaluated here in training mode: {effect}; call `{name}.eval()` before this "
+            f"pass and "
             f"`{name}.train()` before training goes on",
             severity=None if seen else Severity.WARNING,
             why=evaluation.why,

@@ -25,11 +25,13 @@ class MissingNoGrad(Rule):
                 continue
             if _switched_elsewhere(script, forward):
                 continue
-            assert forward.target is not None and forward.call.node is not None
+            assert forward.target is not None
+            assert forward.call.node is not None
             name = script.name_of(forward.target, "the model")
             yield self.problem(
                 forward.call.node,
-                f"`{name}` is evaluated here with gradients on: autograd keeps every activation of this pass in memory for "
+                f"`{name}` is evaluated here with gradients on: autograd keeps every activation of "
+                f"this pass in memory for "
                 f"a backward pass that never comes; put the pass under `torch.no_grad()`",
                 why=evaluation.why,
             )
@@ -53,7 +55,8 @@ def _switched_elsewhere(script: ScriptModel, forward: Event) -> bool:
 
 
 def _wants_gradient(script: ScriptModel, forward: Event) -> bool:
-    """Whether the input is differentiated (attacks, saliency, forces), or gradients are off in another way."""
+    """Whether the input is differentiated (attacks, saliency, forces), or gradients are off in another
+    way."""
     for argument in (*forward.call.args, *forward.call.kwargs.values()):
         for value in argument.graph():
             if value.op == "requires_grad_" or "requires_grad" in value.kwargs or "volatile" in value.kwargs:

@@ -34,13 +34,16 @@ class MissingTrainMode(Rule):
                     yield self._forgotten(script, forward, switch, differs is True)
 
     def _forgotten(self, script: ScriptModel, forward: Event, switch: Event, seen: bool) -> Problem:
-        assert forward.target is not None and switch.call.node is not None
+        assert forward.target is not None
+        assert switch.call.node is not None
         name = script.name_of(switch.target or forward.target, "the model")
         related = ((forward.call.node, "trained here in evaluation mode from the second round on"),)
         return self.problem(
             switch.call.node,
-            f"`{name}.eval()` is called inside the training loop and nothing calls `train()` again: from the next round on "
-            f"dropout is off and batch norm uses its running statistics; call `{name}.train()` before training goes on",
+            f"`{name}.eval()` is called inside the training loop and nothing calls `train()` again: "
+            f"from the next round on "
+            f"dropout is off and batch norm uses its running statistics; call `{name}.train()` before "
+            f"training goes on",
             related=related if forward.call.node is not None else (),  # type: ignore[arg-type]
             severity=None if seen else Severity.WARNING,
         )
@@ -66,7 +69,7 @@ def _left_in_eval(script: ScriptModel, forward: Event, loop: Frame) -> Event | N
             return None
     elif any(_restores(event, module) for event in (*after, *ahead)):
         return None
-    return switch if _evaluates(script, switch, module, after) else None
+    return switch if _evaluates(script, module, after) else None
 
 
 def _sets_mode(event: Event, module: Value) -> bool:
@@ -79,7 +82,7 @@ def _restores(event: Event, module: Value) -> bool:
     return touches_mode(event, module)
 
 
-def _evaluates(script: ScriptModel, switch: Event, module: Value, after: list[Event]) -> bool:
+def _evaluates(script: ScriptModel, module: Value, after: list[Event]) -> bool:
     """Whether the switch is for an evaluation, not for fine-tuning with frozen statistics."""
     for event in after:
         if event.kind is EventKind.FORWARD and event.target is not None and covers(module, event.target):

@@ -23,7 +23,8 @@ class RetainedLossGraph(Rule):
             change = "detach" if found.still_tensor else "item"
             yield self.problem(
                 found.node,
-                f"`{found.name}` keeps `{loss}` with its graph, and so the graph of every step until the end of the loop: "
+                f"`{found.name}` keeps `{loss}` with its graph, and so the graph of every step until "
+                f"the end of the loop: "
                 f"memory grows with each batch; add the number, `{loss}.{change}()`",
                 fix=_fix(found.leaf, loss, change),
             )

@@ -283,7 +283,8 @@ def own_meaning(module: Value) -> bool:
 
 
 def covers(target: Value | None, module: Value) -> bool:
-    """Whether setting the mode of `target` sets that of `module`: it is the module, wraps it or contains it."""
+    """Whether setting the mode of `target` sets that of `module`: it is the module, wraps it or contains
+    it."""
     if target is None:
         return False
     ids = {id(root) for root in roots(target)}

@@ -18,7 +18,8 @@ def _statements(module: cst.Module) -> Iterator[tuple[cst.SimpleStatementLine, c
 
 
 def spelling(module: cst.Module, package: str, name: str) -> str | None:
-    """What `package.name` is called at the top level of this file: `copy.deepcopy`, `deepcopy`, `cp.deepcopy`."""
+    """What `package.name` is called at the top level of this file: `copy.deepcopy`, `deepcopy`,
+    `cp.deepcopy`."""
     for _, statement in _statements(module):
         names = statement.names
         if isinstance(names, cst.ImportStar):
@@ -30,9 +31,10 @@ def spelling(module: cst.Module, package: str, name: str) -> str | None:
             imported = dotted(alias.name)
             if isinstance(statement, cst.Import) and imported == package:
                 return f"{bound or package}.{name}"
-            if isinstance(statement, cst.ImportFrom) and imported == name and statement.module is not None:
-                if dotted(statement.module) == package and not statement.relative:
-                    return bound or name
+            if not isinstance(statement, cst.ImportFrom) or statement.module is None or statement.relative:
+                continue
+            if imported == name and dotted(statement.module) == package:
+                return bound or name
     return None
 
 

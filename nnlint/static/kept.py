@@ -104,7 +104,7 @@ def _later(script: ScriptModel, fact: Fact, call: Value, use: _Use) -> bool:
         conditional = bool(fact.frame.tests(until=loop))
         if not conditional:
             return False
-        # The next turn trains on; the use sees what an earlier turn kept, unless it stands beside the keeping.
+        # The next turn trains on; a use sees what an earlier turn kept, unless it stands beside it.
         beside = fact.frame.tests(until=loop)[0]
         return not use.frame.inside(beside)
     return False

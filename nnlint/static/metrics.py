@@ -1,6 +1,7 @@
 """Whether a figure is better when it is lower or when it is higher.
 
-How it is computed decides: what comes from a loss or an error is better lower, what counts agreements is better
+How it is computed decides: what comes from a loss or an error is better lower, what counts agreements is
+better
 higher, whatever the variable is called. Its name is the last and weakest hint.
 """
 
@@ -29,14 +30,18 @@ class Better(Enum):
 
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z]|\b|_|\d)|[A-Z]?[a-z]+|[A-Z]+")
 _LOWER = frozenset({
-    "loss", "losses", "err", "error", "errors", "mse", "rmse", "mae", "mape", "smape", "rmsle", "msle", "nmse", "mpe",
+    "loss", "losses", "err", "error", "errors", "mse", "rmse", "mae", "mape", "smape", "rmsle", "msle",
+    "nmse", "mpe",
     "ppl", "perplexity", "nll", "bce", "wer", "cer", "fid", "bpc", "bpd", "bpb", "eer", "ade", "fde", "lpips",
     "mpjpe", "epe", "crossentropy", "mred",
 })  # fmt: skip
 _HIGHER = frozenset({
-    "acc", "accs", "accuracy", "accuracies", "auc", "auroc", "auprc", "f", "fscore", "iou", "miou", "dice", "prec",
-    "precision", "recall", "bleu", "psnr", "ssim", "map", "jaccard", "kappa", "mcc", "rouge", "cider", "meteor",
-    "specificity", "sensitivity", "top", "reward", "rewards", "ndcg", "mrr", "correct", "corrects", "likelihood",
+    "acc", "accs", "accuracy", "accuracies", "auc", "auroc", "auprc", "f", "fscore", "iou", "miou",
+    "dice", "prec",
+    "precision", "recall", "bleu", "psnr", "ssim", "map", "jaccard", "kappa", "mcc", "rouge", "cider",
+    "meteor",
+    "specificity", "sensitivity", "top", "reward", "rewards", "ndcg", "mrr", "correct", "corrects",
+    "likelihood",
 })  # fmt: skip
 _NEGATES = frozenset({"neg", "negative", "minus", "inv", "inverse", "inverted", "non", "not", "misclass"})
 
@@ -68,11 +73,16 @@ def announces(name: str) -> Better | None:
 
 # Operations that keep the order of numbers.
 _KEEPS = torch_api.LOOK_THROUGH | {
-    "item", "tolist", "numpy", "detach", "data", "sum", "mean", "sqrt", "log", "log10", "log2", "log1p", "exp",
-    "builtins.float", "builtins.round", "builtins.sum", "numpy.mean", "numpy.sum", "numpy.array", "numpy.average",
-    "numpy.asarray", "numpy.sqrt", "numpy.exp", "numpy.log", "numpy.log10", "numpy.median", "numpy.nanmean", "math.exp",
-    "math.sqrt", "math.log", "math.log10", "statistics.mean", "statistics.fmean", "builtins.int", "nanmean", "median",
-    "round", "builtins.list", "torch.Tensor", "stack", "cat", "tensor", "as_tensor", "all_reduce", "clamp", "float",
+    "item", "tolist", "numpy", "detach", "data", "sum", "mean", "sqrt", "log", "log10", "log2", "log1p",
+    "exp",
+    "builtins.float", "builtins.round", "builtins.sum", "numpy.mean", "numpy.sum", "numpy.array",
+    "numpy.average",
+    "numpy.asarray", "numpy.sqrt", "numpy.exp", "numpy.log", "numpy.log10", "numpy.median",
+    "numpy.nanmean", "math.exp",
+    "math.sqrt", "math.log", "math.log10", "statistics.mean", "statistics.fmean", "builtins.int",
+    "nanmean", "median",
+    "round", "builtins.list", "torch.Tensor", "stack", "cat", "tensor", "as_tensor", "all_reduce",
+    "clamp", "float",
     "item_of", "int",
 }  # fmt: skip
 _NAMED = re.compile(
@@ -83,7 +93,8 @@ _DEEPEST = 24
 
 
 def better(value: Value) -> Better | None:
-    """The direction in which a figure improves, from how it is computed; else from what its maker is called."""
+    """The direction in which a figure improves, from how it is computed; else from what its maker is
+    called."""
     return _flow(value, 0, set())
 
 

@@ -28,7 +28,8 @@ class Retained:
 
 
 def retained(script: ScriptModel) -> Iterator[Retained]:
-    """Totals and lists that collect losses which were back-propagated, and are not back-propagated themselves."""
+    """Totals and lists that collect losses which were back-propagated, and are not back-propagated
+    themselves."""
     losses = [e.target for e in script.events_of(EventKind.BACKWARD) if e.target is not None]
     if not losses:
         return
@@ -69,10 +70,10 @@ def _added(script: ScriptModel, fact: Fact, losses: set[int]) -> Retained | None
             return None
     else:
         return None
-    home = _step_loop(script, fact.frame)
+    home = _step_loop(fact.frame)
     if home is None or not _carried(before, value, home) or not isinstance(expression, cst.BaseExpression):
         return None
-    leaf = _leaf(script, expression, right, losses)
+    leaf = _leaf(expression, right, losses)
     if leaf is None:
         return None
     tensor = any(
@@ -92,12 +93,12 @@ def _appended(script: ScriptModel, fact: Fact, losses: set[int]) -> Retained | N
     if fact.kind != "expression" or call.op != "list.append" or len(call.args) != 1 or call.receiver is None:
         return None
     kept = call.receiver
-    home = _step_loop(script, fact.frame)
+    home = _step_loop(fact.frame)
     if home is None or kept.frame is None or kept.frame.inside(home) or kept.time > home.start:
         return None
     if id(kept) in script.evaluations.back_propagated or not isinstance(call.node, cst.Call):
         return None
-    leaf = _leaf(script, call.node.args[0].value, call.args[0], losses)
+    leaf = _leaf(call.node.args[0].value, call.args[0], losses)
     if leaf is None or _read_again(script, kept, call):
         return None
     return Retained(fact.node, leaf, kept.name or "the list", still_tensor=False)
@@ -113,7 +114,7 @@ def _read_again(script: ScriptModel, kept: Value, append: Value) -> bool:
     )
 
 
-def _step_loop(script: ScriptModel, frame: Frame) -> Frame | None:
+def _step_loop(frame: Frame) -> Frame | None:
     """The innermost loop around that back-propagates."""
     for loop in frame.loops():
         if any(event.kind is EventKind.BACKWARD for event in loop.events):
@@ -129,22 +130,20 @@ def _carried(before: Value, after: Value, loop: Frame) -> bool:
 
 
 def _leaf(
-    script: ScriptModel, node: cst.BaseExpression, value: Value, losses: set[int], depth: int = 0
+    node: cst.BaseExpression, value: Value, losses: set[int], depth: int = 0
 ) -> cst.BaseExpression | None:
     """The part of an added expression that is a back-propagated loss with its graph."""
     if value.grad is False or value.kind is not Kind.TENSOR or depth > 4:
         return None
     if isinstance(node, cst.BinaryOperation) and value.op in ARITHMETIC and len(value.args) == 2:
-        return _leaf(script, node.left, value.args[0], losses, depth + 1) or _leaf(
-            script, node.right, value.args[1], losses, depth + 1
+        return _leaf(node.left, value.args[0], losses, depth + 1) or _leaf(
+            node.right, value.args[1], losses, depth + 1
         )
     if value.op in torch_api.CUTS_GRADIENT:
         return None
     if isinstance(node, cst.Call) and value.op in torch_api.LOOK_THROUGH | {"mean", "sum"} and value.args:
         inner = node.func.value if isinstance(node.func, cst.Attribute) else None
         return (
-            node
-            if inner is not None and _leaf(script, inner, value.args[0], losses, depth + 1) is not None
-            else None
+            node if inner is not None and _leaf(inner, value.args[0], losses, depth + 1) is not None else None
         )
     return node if any(id(part) in losses for part in (value, *value.alternatives())) else None

@@ -1,4 +1,5 @@
-"""Where a script keeps the best of something: `if new < best: best = new`, `best = min(best, new)`, saving."""
+"""Where a script keeps the best of something: `if new < best: best = new`, `best = min(best, new)`,
+saving."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ KEEPS = {"lt": Better.LOWER, "le": Better.LOWER, "gt": Better.HIGHER, "ge": Bett
 EXTREMES = {
     "builtins.min": Better.LOWER, "builtins.max": Better.HIGHER, "min": Better.LOWER, "max": Better.HIGHER,
     "numpy.minimum": Better.LOWER, "numpy.maximum": Better.HIGHER,
-    "numpy.min": Better.LOWER, "numpy.max": Better.HIGHER, "numpy.argmin": Better.LOWER, "numpy.argmax": Better.HIGHER,
+    "numpy.min": Better.LOWER, "numpy.max": Better.HIGHER,
+    "numpy.argmin": Better.LOWER, "numpy.argmax": Better.HIGHER,
 }  # fmt: skip
 WEIGHTS = frozenset({EventKind.STATE_DICT, EventKind.SAVE})
 
@@ -28,7 +30,7 @@ WEIGHTS = frozenset({EventKind.STATE_DICT, EventKind.SAVE})
 class Selection:
     """One place where a new figure replaces the best so far.
 
-    `keeps`: which one of the two survives. `margin`: what is added to the best (or taken from it) before comparing.
+    `keeps`: which one of the two survives. `margin`: what is added to the best (or taken from it) first.
     """
 
     node: cst.CSTNode
