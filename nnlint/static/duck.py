@@ -14,6 +14,12 @@ MODULE_METHODS = {
     "children", "requires_grad_", "zero_grad", "add_module",
 }  # fmt: skip
 
+# Accelerate's Accelerator and Lightning's Fabric have a `backward`, too.
+ENGINE_METHODS = {
+    "prepare", "unwrap_model", "setup", "setup_dataloaders", "is_main_process", "is_local_main_process", "accumulate",
+    "gather", "wait_for_everyone", "launch", "clip_gradients", "clip_grad_norm_", "autocast", "no_sync", "save_state",
+}  # fmt: skip
+
 # Last resorts, used only beside evidence that the thing is called, stepped or iterated.
 _OPTIMIZER = re.compile(r"(?:^|_)(?:optim\w*|opt|solver)(?:$|_|\d)|optimi[sz]er", re.IGNORECASE)
 _SCHEDULER = re.compile(r"sched|(?:^|_)lr_(?:decay|policy)", re.IGNORECASE)
@@ -37,7 +43,7 @@ def kind_by_use(name: str, uses: set[str]) -> Kind | None:
     if uses & {"get_last_lr", "get_lr"} and "step" in uses:
         return Kind.SCHEDULER
     if "backward" in uses and "step" not in uses:
-        return Kind.TENSOR
+        return Kind.TENSOR if not uses & ENGINE_METHODS else None
     if uses & {"parameters", "named_parameters", "load_state_dict", "requires_grad_"} or (
         uses & {"eval", "train"} and CALLED in uses
     ):
