@@ -15,7 +15,9 @@ from nnlint.static.values import Value
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
-OPERATIONS = frozenset({"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"})
+OPERATIONS = frozenset(
+    {"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"}
+)
 
 
 class DropoutBeforeBatchNorm(Rule):
@@ -30,7 +32,12 @@ class DropoutBeforeBatchNorm(Rule):
             if call.receiver is None or call.input is None:
                 continue
             for value in call.input.sources():
-                if value.op in OPERATIONS and not _off(value) and value.frame is not None and call.frame is not None:
+                if (
+                    value.op in OPERATIONS
+                    and not _off(value)
+                    and value.frame is not None
+                    and call.frame is not None
+                ):
                     yield from self._pair(value.node, call.node)
 
     def _pair(self, dropout: cst.CSTNode | None, norm: cst.CSTNode | None) -> Iterator[Problem]:

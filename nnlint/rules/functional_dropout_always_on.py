@@ -42,7 +42,11 @@ class FunctionalDropoutAlwaysOn(Rule):
 
     def _function(self, script: ScriptModel, call: Value) -> Iterator[Problem]:
         probability = argument(call, "p")
-        if not surely_absent(call, "training") or (probability is not None and probability.is_const(0, 0.0)):
+        if (
+            not surely_absent(call, "training")
+            or "train" in call.kwargs
+            or (probability is not None and probability.is_const(0, 0.0))
+        ):
             return
         if _under_training(call):
             return
@@ -50,7 +54,8 @@ class FunctionalDropoutAlwaysOn(Rule):
         name = script.text(call.node.func)
         yield self.problem(
             call.node,
-            f"`{name}` without `training=` drops values in evaluation too: a function does not know the module's mode; "
+            f"`{name}` without `training=` drops values in evaluation too: a function does "
+            "not know the module's mode; "
             f"write `{name}(…, training=self.training)`",
             fix=_training_added(call.node, call),
         )
@@ -66,11 +71,14 @@ class FunctionalDropoutAlwaysOn(Rule):
         given = _given(call.node)
         if not functions or _looks_at_mode(functions[0]) or given is None:
             return
-        if isinstance(given, cst.Name) and any(given.value == parameter.name for parameter in functions[0].parameters):
+        if isinstance(given, cst.Name) and any(
+            given.value == parameter.name for parameter in functions[0].parameters
+        ):
             return  # the callers say
         yield self.problem(
             call.node,
-            f"`dropout_p={script.text(given, 30)}` drops attention weights in evaluation too: this function does not know "
+            f"`dropout_p={script.text(given, 30)}` drops attention weights in evaluation too: "
+            "this function does not know "
             f"the module's mode; pass `dropout_p=… if self.training else 0.0`",
             fix=_switched(given, call),
         )
@@ -79,7 +87,12 @@ class FunctionalDropoutAlwaysOn(Rule):
         layer = call.receiver
         assert layer is not None
         probability = argument(layer, "p")
-        if layer.frame is None or forward_of(layer.frame) is None or layer.owner is not None or layer.node is None:
+        if (
+            layer.frame is None
+            or forward_of(layer.frame) is None
+            or layer.owner is not None
+            or layer.node is None
+        ):
             return
         if (probability is not None and probability.is_const(0, 0.0)) or _under_training(call):
             return
@@ -88,7 +101,8 @@ class FunctionalDropoutAlwaysOn(Rule):
         short = layer.op.rpartition(".")[2]
         yield self.problem(
             layer.node,
-            f"`{short}` is built inside `forward`: a new module is in training mode, so it drops values in evaluation "
+            f"`{short}` is built inside `forward`: a new module is in training mode, so it "
+            "drops values in evaluation "
             f"too; build it in `__init__`",
         )
 
@@ -97,12 +111,20 @@ def _given(node: cst.CSTNode | None) -> cst.BaseExpression | None:
     """The expression of `dropout_p`."""
     assert isinstance(node, cst.Call)
     named = [arg.value for arg in node.args if arg.keyword is not None and arg.keyword.value == "dropout_p"]
-    return named[0] if named else node.args[4].value if len(node.args) > 4 and node.args[4].keyword is None else None
+    return (
+        named[0]
+        if named
+        else node.args[4].value
+        if len(node.args) > 4 and node.args[4].keyword is None
+        else None
+    )
 
 
 def _meant(call: Value, forward: FunctionInfo) -> bool:
     assert call.frame is not None
-    names = [function.name for function in call.frame.functions()] + ([forward.cls.name] if forward.cls else [])
+    names = [function.name for function in call.frame.functions()] + (
+        [forward.cls.name] if forward.cls else []
+    )
     return any(MEANT.search(name) for name in names)
 
 
@@ -116,7 +138,9 @@ def _under_training(call: Value) -> bool:
     """Whether a test around the call asks for the mode (`self.training`, a `training` flag, the probability)."""
     assert call.frame is not None
     for frame in call.frame.tests():
-        if frame.value is not None and any("train" in part.op or "train" in part.name for part in frame.value.graph()):
+        if frame.value is not None and any(
+            "train" in part.op or "train" in part.name for part in frame.value.graph()
+        ):
             return True
     return False
 

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from nnlint.rule import Problem, Rule
 from nnlint.static.layers import NORMS, built_here, forward_of, has_weights
-from nnlint.static.values import Frame, Kind, Value
+from nnlint.static.values import Frame, Kind
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
 # Whoever touches these gives the layer weights of his own.
 OWN_WEIGHTS = frozenset({"weight", "bias", "data", "weight_ih_l0", "weight_hh_l0"})
-HANDLED = frozenset({"load_state_dict", "module.load_state_dict", "module.requires_grad_", "parameters", "named_parameters"})
+HANDLED = frozenset(
+    {"load_state_dict", "module.load_state_dict", "module.requires_grad_", "parameters", "named_parameters"}
+)
 
 
 class LayerInForward(Rule):
@@ -22,17 +24,38 @@ class LayerInForward(Rule):
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         kept = _kept(script)
-        handled = {id(call.receiver) for call in script.calls if call.op in HANDLED or call.op == "module.apply"}
-        called = {id(part) for call in script.calls if call.receiver is not None for part in call.receiver.alternatives()}
+        handled = {
+            id(call.receiver) for call in script.calls if call.op in HANDLED or call.op == "module.apply"
+        }
+        called = {
+            id(part)
+            for call in script.calls
+            if call.receiver is not None
+            for part in call.receiver.alternatives()
+        }
         for layer in script.calls:
-            if layer.kind is not Kind.MODULE or layer.frame is None or layer.node is None or not built_here(layer):
+            if (
+                layer.kind is not Kind.MODULE
+                or layer.frame is None
+                or layer.node is None
+                or not built_here(layer)
+            ):
                 continue
             forward = forward_of(layer.frame)
-            if forward is None or not has_weights(layer) or layer.attrs.keys() & OWN_WEIGHTS or id(layer) in handled:
+            if (
+                forward is None
+                or not has_weights(layer)
+                or layer.attrs.keys() & OWN_WEIGHTS
+                or id(layer) in handled
+            ):
                 continue
             stored = kept.get(id(layer))
             if stored is not None and _guarded(stored, layer.frame):
                 continue
+            if any(
+                made.frame is not None and forward_of(made.frame) is forward for made in script.optimizers
+            ):
+                continue  # trained right here
             if (stored is None and id(layer) not in called) or _cached(layer.frame):
                 continue
             cls = forward.cls.name if forward.cls is not None else ""
@@ -47,10 +70,14 @@ class LayerInForward(Rule):
 
 def _kept(script: ScriptModel) -> dict[int, Frame]:
     """Layers that are put on an object, and where."""
-    return {id(fact.value): fact.frame for fact in script.facts if fact.kind in {"attribute", "subscript"}} | {
+    return {
+        id(fact.value): fact.frame for fact in script.facts if fact.kind in {"attribute", "subscript"}
+    } | {
         id(call.args[-1]): call.frame
         for call in script.calls
-        if call.op in {"register_module", "add_module", "builtins.setattr"} and call.args and call.frame is not None
+        if call.op in {"register_module", "add_module", "builtins.setattr"}
+        and call.args
+        and call.frame is not None
     }
 
 

@@ -27,15 +27,19 @@ class MissingSuperInit(Rule):
             if fact.value.kind not in (Kind.MODULE, Kind.PARAMETER) or not _known(owner.cls):
                 continue
             functions = fact.frame.functions()
-            if not functions or functions[0].name != "__init__" or functions[0].cls not in owner.cls.lineage():
+            if (
+                not functions
+                or functions[0].name != "__init__"
+                or functions[0].cls not in owner.cls.lineage()
+            ):
                 continue
             started = [call for call in script.calls if _initialises(call, owner)]
             if any(call.time < fact.time for call in started):
                 continue
             reported.add(id(owner.cls))
-            yield self._problem(script, fact, functions[0], started[0] if started else None)
+            yield self._problem(fact, functions[0], started[0] if started else None)
 
-    def _problem(self, script: ScriptModel, fact: Fact, init: FunctionInfo, late: Value | None) -> Problem:
+    def _problem(self, fact: Fact, init: FunctionInfo, late: Value | None) -> Problem:
         cls = init.cls.name if init.cls is not None else "the class"
         when = "before" if late is not None else "and never calls"
         return self.problem(
@@ -49,17 +53,27 @@ class MissingSuperInit(Rule):
 
 def _known(cls: ClassInfo) -> bool:
     """Whether the whole ancestry is in sight, one base a class, and is an nn.Module."""
-    if any(part.node.decorators or "__new__" in part.methods or len(part.bases) != 1 for part in cls.lineage()):
+    if any(
+        part.node.decorators or "__new__" in part.methods or len(part.bases) != 1 for part in cls.lineage()
+    ):
         return False
     bases = cls.base_names()
-    return all(base.startswith(("torch.nn.", ".")) or base == "lightning.LightningModule" for base in bases)
+    here = {f".{part.name}" for part in cls.lineage()}
+    return all(
+        base.startswith("torch.nn.") or base in here or base == "lightning.LightningModule" for base in bases
+    )
 
 
 def _initialises(call: Value, owner: Value) -> bool:
     if call.op.endswith("__init__"):
         return call.receiver is owner or any(arg is owner for arg in call.args)
     function = call.receiver.function if call.receiver is not None else None
-    if call.op == "call" and function is not None and function.name == "__init__" and call.receiver is not None:
+    if (
+        call.op == "call"
+        and function is not None
+        and function.name == "__init__"
+        and call.receiver is not None
+    ):
         return call.receiver.receiver is owner or any(arg is owner for arg in call.args)
     return False
 
@@ -71,5 +85,8 @@ def _inserted(init: FunctionInfo) -> Draft | None:
     if isinstance(first, cst.SimpleStatementLine) and isinstance(first.body[0], cst.Expr):
         value = first.body[0].value
         if isinstance(value, (cst.SimpleString, cst.ConcatenatedString)):
-            return Draft("Call super().__init__() first", (Insertion(first, "super().__init__()", after=True, line=True),))
+            return Draft(
+                "Call super().__init__() first",
+                (Insertion(first, "super().__init__()", after=True, line=True),),
+            )
     return Draft("Call super().__init__() first", (Insertion(first, "super().__init__()", line=True),))

@@ -13,9 +13,13 @@ from nnlint.static.values import Kind, Value
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
-MOVES = frozenset({"to", "cuda", "cpu", "double", "half", "float", "bfloat16", "type", "type_as", "contiguous", "clone"})
+MOVES = frozenset(
+    {"to", "cuda", "cpu", "double", "half", "float", "bfloat16", "type", "type_as", "contiguous", "clone"}
+)
 ARITHMETIC = frozenset({"mul", "div", "add", "sub", "neg"})
-REARRANGE = frozenset({"view", "reshape", "unsqueeze", "squeeze", "expand", "repeat", "t", "transpose", "permute"})
+REARRANGE = frozenset(
+    {"view", "reshape", "unsqueeze", "squeeze", "expand", "repeat", "t", "transpose", "permute"}
+)
 
 
 class MovedParameter(Rule):
@@ -24,17 +28,26 @@ class MovedParameter(Rule):
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         for fact in script.facts:
             owner, value = fact.owner, fact.value
-            if fact.kind != "attribute" or owner is None or owner.kind is not Kind.MODULE or owner.cls is None:
+            if (
+                fact.kind != "attribute"
+                or owner is None
+                or owner.kind is not Kind.MODULE
+                or owner.cls is None
+            ):
                 continue
-            if value.op not in MOVES | ARITHMETIC | REARRANGE or not isinstance(value.node, cst.BaseExpression):
+            if value.op not in MOVES | ARITHMETIC | REARRANGE or not isinstance(
+                value.node, cst.BaseExpression
+            ):
                 continue
             parameter = next((arg for arg in value.args[:2] if arg.op == "torch.nn.Parameter"), None)
             if parameter is None or parameter.frame is not value.frame:
                 continue
             yield self.problem(
                 value.node,
-                f"`self.{fact.name}` is the result of `{_operation(value)}` on an nn.Parameter: a new tensor, not a "
-                f"Parameter, so `parameters()` does not hold it and it is never trained; do this to the data, inside "
+                f"`self.{fact.name}` is the result of `{_operation(value)}` on an nn.Parameter: a "
+                "new tensor, not a "
+                "Parameter, so `parameters()` does not hold it and it is never trained; do this "
+                "to the data, inside "
                 f"`nn.Parameter(…)`",
                 fix=_inside(script, value, parameter),
             )
@@ -49,15 +62,28 @@ def _operation(value: Value) -> str:
 def _inside(script: ScriptModel, value: Value, parameter: Value) -> Draft | None:
     """`nn.Parameter(data).to(device)` -> `nn.Parameter(data.to(device))`."""
     node, made = value.node, parameter.node
-    if not isinstance(node, cst.Call) or not isinstance(node.func, cst.Attribute) or node.func.value is not made:
+    if (
+        not isinstance(node, cst.Call)
+        or not isinstance(node.func, cst.Attribute)
+        or node.func.value is not made
+    ):
         return None
-    if not isinstance(made, cst.Call) or not made.args or made.args[0].keyword is not None or made.args[0].star:
+    if (
+        not isinstance(made, cst.Call)
+        or not made.args
+        or made.args[0].keyword is not None
+        or made.args[0].star
+    ):
         return None
     data = made.args[0]
     simple = isinstance(data.value, (cst.Name, cst.Attribute, cst.Call, cst.Subscript))
-    tail = node.with_changes(func=node.func.with_changes(value=data.value if simple else _in_parentheses(data.value)))
+    tail = node.with_changes(
+        func=node.func.with_changes(value=data.value if simple else _in_parentheses(data.value))
+    )
     whole = made.with_changes(args=[data.with_changes(value=tail), *made.args[1:]])
-    return Draft("Move the data, then make it a Parameter", (Replacement(node, script.module.code_for_node(whole)),))
+    return Draft(
+        "Move the data, then make it a Parameter", (Replacement(node, script.module.code_for_node(whole)),)
+    )
 
 
 def _in_parentheses(node: cst.BaseExpression) -> cst.BaseExpression:

@@ -26,12 +26,12 @@ class SharedLayerRepeat(Rule):
                 for argument in container.node.args:
                     held = script.value_of(argument.value)
                     if held is not None:
-                        yield from self._repeated(script, held, container.node)
+                        yield from self._repeated(script, held)
         for fact in script.facts:
             if fact.kind in {"attribute", "name"} and fact.owner is not None:
-                yield from self._repeated(script, fact.value, fact.node)
+                yield from self._repeated(script, fact.value)
 
-    def _repeated(self, script: ScriptModel, held: Value, place: cst.CSTNode) -> Iterator[Problem]:
+    def _repeated(self, script: ScriptModel, held: Value) -> Iterator[Problem]:
         if held.kind is not Kind.SEQUENCE or held.node is None or not held.args:
             return
         layer = held.args[0]
@@ -45,9 +45,12 @@ class SharedLayerRepeat(Rule):
             return
         yield self.problem(
             held.node,
-            f"all {times} entries are one and the same `{_name(layer)}`: the layers share their weights, so the "
+            f"all {times} entries are one and the same `{_name(layer)}`: the layers share "
+            "their weights, so the "
             f"network is no larger than with one of them; build a new one for each entry",
-            related=((layer.node, "the one layer"),) if layer.node is not None and layer.node is not held.node else (),
+            related=((layer.node, "the one layer"),)
+            if layer.node is not None and layer.node is not held.node
+            else (),
             fix=_comprehension(script, held, layer),
         )
 
@@ -78,5 +81,3 @@ def _comprehension(script: ScriptModel, held: Value, layer: Value) -> Draft | No
     code = script.module.code_for_node
     text = f"[{code(node.left.elements[0].value)} for _ in range({code(node.right)})]"
     return Draft("Build one layer for each entry", (Replacement(node, text),))
-
-

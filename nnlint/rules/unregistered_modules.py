@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
 # A class that overrides one of these looks after its own modules.
-HAND_MADE = ("parameters", "named_parameters", "to", "_apply", "state_dict", "named_modules", "modules", "train")
+HAND_MADE = (
+    "parameters",
+    "named_parameters",
+    "to",
+    "_apply",
+    "state_dict",
+    "named_modules",
+    "modules",
+    "train",
+)
 
 
 class UnregisteredModules(Rule):
@@ -25,9 +34,16 @@ class UnregisteredModules(Rule):
         handed_on = {id(value) for value in _handed_on(script)}
         for fact in script.facts:
             owner, held = fact.owner, fact.value
-            if fact.kind != "attribute" or owner is None or owner.kind is not Kind.MODULE or owner.cls is None:
+            if (
+                fact.kind != "attribute"
+                or owner is None
+                or owner.kind is not Kind.MODULE
+                or owner.cls is None
+            ):
                 continue
             if held.kind not in (Kind.SEQUENCE, Kind.MAPPING) or id(held) in handed_on or held.node is None:
+                continue
+            if owner.attrs.get(fact.name) is not held or owner.cls.assigned.get(fact.name, 0) > 1:
                 continue
             if init_of(fact.frame) is None or any(owner.cls.method(name) for name in HAND_MADE):
                 continue
@@ -37,7 +53,8 @@ class UnregisteredModules(Rule):
                 continue
             yield self.problem(
                 fact.node,
-                f"the layers in `self.{fact.name}` stand in a plain {_word(held)}, which nn.Module does not register: "
+                f"the layers in `self.{fact.name}` stand in a plain {_word(held)}, which "
+                "nn.Module does not register: "
                 f"they are neither trained by `parameters()`, nor moved by `.to()`, nor saved; "
                 f"use nn.{'ModuleDict' if held.kind is Kind.MAPPING else 'ModuleList'}",
                 related=tuple((m.node, "not registered") for m in loose[:1] if m.node is not None),
@@ -51,7 +68,9 @@ def _word(held: Value) -> str:
 
 def _hidden_on_purpose(held: Value) -> bool:
     """`self.teacher = [Teacher()]`: the known way to keep a module out of `parameters()`."""
-    return isinstance(held.node, (cst.List, cst.Tuple)) and len(held.node.elements) == 1 and len(held.args) == 1
+    return (
+        isinstance(held.node, (cst.List, cst.Tuple)) and len(held.node.elements) == 1 and len(held.args) == 1
+    )
 
 
 def _handed_on(script: ScriptModel) -> Iterator[Value]:
@@ -71,14 +90,20 @@ def _handed_on(script: ScriptModel) -> Iterator[Value]:
 def _wrapped(script: ScriptModel, fact: Fact, layer: Value) -> Draft | None:
     """Wrap a list (or a dict with string keys) that is written out at the assignment."""
     node, function = fact.value.node, layer.node
-    if not isinstance(fact.node, cst.Assign) or fact.node.value is not node or not isinstance(function, cst.Call):
+    if (
+        not isinstance(fact.node, cst.Assign)
+        or fact.node.value is not node
+        or not isinstance(function, cst.Call)
+    ):
         return None
     if not isinstance(function.func, cst.Attribute) or not layer.op.startswith("torch.nn."):
         return None
     if any(item.kind is not Kind.MODULE for item in contents(fact.value)):
         return None
     if isinstance(node, cst.Dict):
-        if not all(isinstance(e, cst.DictElement) and isinstance(e.key, cst.SimpleString) for e in node.elements):
+        if not all(
+            isinstance(e, cst.DictElement) and isinstance(e.key, cst.SimpleString) for e in node.elements
+        ):
             return None
     elif not isinstance(node, (cst.List, cst.ListComp)):
         return None

@@ -60,11 +60,15 @@ def _plain(fact: Fact) -> bool:
         return False
     if "_apply" in owner.cls.methods or "to" in owner.cls.methods or "cuda" in owner.cls.methods:
         return False
+    if value.op in {"prod", "sum", "numel"}:
+        return False  # a number
     graph = list(value.graph())
     if any(part.kind in (Kind.PARAMETER, Kind.MODULE) or part.op == "torch.nn.Buffer" for part in graph):
         return False
     made = [part for part in graph if part.op in FACTORIES]
-    return bool(made) and not any(part.op == "tensor" and part.args and _number(part.args[0]) for part in made)
+    return bool(made) and not any(
+        part.op == "tensor" and part.args and _number(part.args[0]) for part in made
+    )
 
 
 def _conditional(frame: Frame) -> bool:

@@ -50,7 +50,7 @@ def has_weights(module: Value, depth: int = 0) -> bool:
 
 
 def contents(container: Value) -> list[Value]:
-    """The items of a list, dict, `nn.ModuleList` and the like; of a comprehension the one that stands for all."""
+    """The items of a list, dict or `nn.ModuleList`; of a comprehension the one that stands for all."""
     found = [*container.args, *container.kwargs.values()]
     if container.kind is Kind.MAPPING or container.op == "torch.nn.ModuleDict":
         found.extend(container.attrs.values())

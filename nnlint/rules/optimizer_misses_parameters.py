@@ -1,0 +1,225 @@
+"""See rules/optimizer-misses-parameters.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.holdings import Holding, holding, part_of, stepped_after, touched
+from nnlint.static.layers import built_here, has_weights
+from nnlint.static.state import roots
+from nnlint.static.torch_api import CUTS_GRADIENT, WRAPPERS
+from nnlint.static.values import EventKind, Fact, Kind, Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+GENERATORS = frozenset({"parameters", "named_parameters", "builtins.filter", "itertools.chain"})
+
+
+class OptimizerMissesParameters(Rule):
+    words = ("optim",)
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        held = [
+            (optimizer, holding(optimizer)) for optimizer in script.optimizers if optimizer.node is not None
+        ]
+        for optimizer, own in held:
+            yield from self._replaced(script, optimizer, own, held)
+            yield from self._thawed(script, optimizer, own)
+            yield from self._exhausted(script, optimizer)
+        yield from self._never_held(script, held)
+
+    # -- layers that came later -----------------------------------------------------------------
+
+    def _replaced(
+        self, script: ScriptModel, optimizer: Value, own: Holding, held: list[tuple[Value, Holding]]
+    ) -> Iterator[Problem]:
+        if _extended(script, optimizer):
+            return
+        for fact in script.facts:
+            layer, owner = fact.value, fact.owner
+            if fact.kind != "attribute" or owner is None or owner.kind is not Kind.MODULE:
+                continue
+            if fact.time < optimizer.time or layer.time < optimizer.time or not _fresh(layer):
+                continue
+            whole = next((m for m in own.modules for part in roots(owner) if part_of(part, m)), None)
+            if whole is None or not stepped_after(script, optimizer, fact.time):
+                continue
+            if any(
+                part_of(layer, module) and other is not optimizer and other.time > fact.time
+                for other, its in held
+                for module in its.modules
+            ):
+                continue
+            assert optimizer.node is not None
+            yield self.problem(
+                optimizer.node,
+                f"`{script.name_of(optimizer, 'the optimizer')}` is built before "
+                f"`{_target(script, fact)}` is replaced: it "
+                "holds the old layer's parameters and never trains the new one's; build the "
+                "optimizer after the model "
+                f"is complete",
+                related=((fact.node, "the new layer"),),
+            )
+            return
+
+    def _thawed(self, script: ScriptModel, optimizer: Value, own: Holding) -> Iterator[Problem]:
+        if not own.filtered or _extended(script, optimizer):
+            return
+        for event in script.events_of(EventKind.UNFREEZE):
+            if event.time < optimizer.time or not stepped_after(script, optimizer, event.time):
+                continue
+            parts = touched(event)
+            if not parts or not any(
+                part_of(part, m) or part_of(m, part) for part in parts for m in own.modules
+            ):
+                continue
+            frozen = [e for e in script.events_of(EventKind.FREEZE) if e.time < optimizer.time]
+            if not any(
+                part_of(part, m) or part_of(m, part) for e in frozen for m in touched(e) for part in parts
+            ):
+                continue
+            if any(other.time > event.time for other in script.optimizers):
+                continue
+            assert optimizer.node is not None
+            yield self.problem(
+                optimizer.node,
+                f"`{script.name_of(optimizer, 'the optimizer')}` takes only the parameters that "
+                "require a gradient when it "
+                "is built; those unfrozen later are never trained; give it all parameters, or "
+                "call `add_param_group`",
+                related=((event.call.node, "unfrozen later"),) if event.call.node is not None else (),
+            )
+            return
+
+    # -- generators that are used up ------------------------------------------------------------
+
+    def _exhausted(self, script: ScriptModel, optimizer: Value) -> Iterator[Problem]:
+        groups = optimizer.args[0] if optimizer.args else optimizer.kwargs.get("params")
+        if groups is None or groups.kind is not Kind.SEQUENCE or optimizer.node is None:
+            return
+        for group in groups.args:
+            given = group.attrs.get("params") if group.kind is Kind.MAPPING else None
+            if given is None or not given.name or not _generator(given):
+                continue
+            used = _used_up(script, given, group.time)
+            if used is not None:
+                yield self.problem(
+                    optimizer.node,
+                    f"the generator `{given.name}` was already read to its end, so this parameter "
+                    "group is empty and "
+                    f"those parameters are never trained; make it a list",
+                    related=((used, "read to its end here"),),
+                )
+
+    # -- networks that no optimizer has ---------------------------------------------------------
+
+    def _never_held(self, script: ScriptModel, held: list[tuple[Value, Holding]]) -> Iterator[Problem]:
+        if not held or not script.complete or any(not own.sure or own.parameters for _, own in held):
+            return
+        if any(True for _ in script.events_of(EventKind.GRAD)):
+            return
+        known = [module for _, own in held for module in own.modules]
+        reported: set[int] = set()
+        for event in script.events_of(EventKind.BACKWARD):
+            if event.target is None:
+                continue
+            for value in event.target.graph(lambda part: part.op in CUTS_GRADIENT or part.grad is not True):
+                for module in (
+                    roots(value.receiver) if value.op == "module_call" and value.receiver is not None else ()
+                ):
+                    if id(module) in reported or value.grad is not True or module.owner is not None:
+                        continue
+                    if any(part_of(module, m) or part_of(m, module) for m in known) or not _meant(
+                        script, module
+                    ):
+                        continue
+                    reported.add(id(module))
+                    if module.node is not None:
+                        yield self.problem(
+                            module.node,
+                            f"`{script.name_of(module, 'this module')}` takes part in the loss that is "
+                            "back-propagated, but "
+                            "no optimizer holds its parameters, so it stays as initialised; give them to an "
+                            "optimizer, "
+                            f"or freeze it",
+                            related=((event.call.node, "back-propagated here"),) if event.call.node else (),
+                        )
+
+
+def _fresh(layer: Value) -> bool:
+    """A new layer with weights, not the old one in a wrapper."""
+    if layer.op in WRAPPERS or not built_here(layer) or not has_weights(layer):
+        return False
+    return not any(
+        part.op in {"getattr", "module_item"}
+        for arg in layer.args
+        for part in arg.graph()
+        if part.kind is Kind.MODULE
+    )
+
+
+def _target(script: ScriptModel, fact: Fact) -> str:
+    if isinstance(fact.node, cst.Assign):
+        return script.text(fact.node.targets[0].target, 40)
+    return fact.name
+
+
+def _extended(script: ScriptModel, optimizer: Value) -> bool:
+    """Whether parameters are added to it later."""
+    return any(call.receiver is optimizer for call in script.calls_of("optimizer.add_param_group")) or any(
+        "param_groups" in part for part in optimizer.attrs
+    )
+
+
+def _generator(value: Value) -> bool:
+    if value.kind is Kind.PARAMETERS:
+        return value.const != "list" and value.op in GENERATORS
+    if value.op == "comprehension":
+        return isinstance(value.node, cst.GeneratorExp)
+    return value.op in GENERATORS
+
+
+def _used_up(script: ScriptModel, generator: Value, before: int) -> cst.CSTNode | None:
+    """The place where it was iterated before that moment."""
+    for frame in script.loops:
+        if frame.value is generator and generator.time < frame.start < before:
+            return frame.node if not isinstance(frame.node, cst.For) else frame.node.iter
+    for call in script.calls:
+        if not generator.time < call.time < before or call.node is None:
+            continue
+        for arg in (*call.args, *call.kwargs.values()):
+            if arg.receiver is generator and arg.op == "comprehension":
+                return call.node
+            if arg is generator and call.op in {"builtins.sum", "builtins.len", "clip_grad_norm_"}:
+                return call.node
+    return None
+
+
+def _meant(script: ScriptModel, module: Value) -> bool:
+    """A network made in this file to be trained: not frozen, loaded, put in eval mode or handed away."""
+    if module.cls is None and not module.op.startswith("torch.nn."):
+        return False
+    if not built_here(module) or not has_weights(module):
+        return False
+    for event in script.events:
+        if event.kind in (EventKind.FREEZE, EventKind.LOAD_STATE, EventKind.OPAQUE, EventKind.EVAL):
+            if event.target is not None and any(
+                part is module for part in (*roots(event.target), *touched(event))
+            ):
+                return event.kind is EventKind.EVAL and _trains(script, module)
+    calls = (call for call in script.calls if call.op in {"parameters", "named_parameters", "state_dict"})
+    return not any(
+        call.receiver is not None and any(part is module for part in roots(call.receiver)) for call in calls
+    )
+
+
+def _trains(script: ScriptModel, module: Value) -> bool:
+    return any(
+        e.target is not None and any(p is module for p in roots(e.target))
+        for e in script.events_of(EventKind.TRAIN)
+    )
