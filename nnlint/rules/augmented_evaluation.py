@@ -49,7 +49,8 @@ class AugmentedEvaluation(Rule):
                 )
             else:
                 place = loader.node
-                why = f"`{name}` loads a part of `{base.name or 'the data set'}` and with it its training transform"
+                source = base.name or "the data set"
+                why = f"`{name}` loads a part of `{source}` with its training transform"
             if place is None:
                 continue
             yield self.problem(

@@ -9,12 +9,14 @@ from nnlint.static.values import Kind, Value
 
 PREFIX = re.compile(r"^torchvision\.transforms\.(?:v2\.|transforms\.)?")
 RANDOM = re.compile(
-    r"^(?:Random(?!Order$|Choice$|Apply$)\w+|ColorJitter|AutoAugment|TrivialAugmentWide|AugMix|ElasticTransform|RandAugment)$"
+    r"^(?:Random(?!Order$|Choice$|Apply$)\w+|ColorJitter|AutoAugment|TrivialAugmentWide|AugMix"
+    r"|ElasticTransform|RandAugment)$"
 )
+
 # What expects pixel values: 0 to 255, or 0 to 1 for floats.
 PIXELS = frozenset({
-    "ColorJitter", "RandomPosterize", "RandomSolarize", "RandomEqualize", "RandomAutocontrast", "AutoAugment", "RandAugment",
-    "TrivialAugmentWide", "AugMix", "RandomAdjustSharpness", "ToPILImage", "RandomPhotometricDistort",
+    "ColorJitter", "RandomPosterize", "RandomSolarize", "RandomEqualize", "RandomAutocontrast", "AutoAugment",
+    "RandAugment", "TrivialAugmentWide", "AugMix", "RandomAdjustSharpness", "RandomPhotometricDistort",
 })  # fmt: skip
 TENSORS = frozenset({"ToTensor", "ConvertImageDtype", "ToDtype"})
 

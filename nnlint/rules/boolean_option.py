@@ -1,0 +1,81 @@
+"""See rules/boolean-option.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from nnlint.rule import Draft, Insertion, Problem, Replacement, Rule
+from nnlint.static.values import Kind, Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+
+class BooleanOption(Rule):
+    words = ("add_argument",)
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        qualified = any(value.op == "argparse.ArgumentParser" for value in script.calls) and (
+            "import argparse\n" in script.source.text
+        )
+        for call in script.calls_of(".add_argument"):
+            if not call.args or call.args[0].kind is not Kind.CONST or not isinstance(call.node, cst.Call):
+                continue
+            option = str(call.args[0].const)
+            kind, default = call.kwargs.get("type"), call.kwargs.get("default")
+            if kind is not None and kind.op == "builtins.bool":
+                yield self._boolean(call, call.node, option, qualified)
+            elif kind is None and default is not None and _number(default) and _takes_text(call, option):
+                yield self._number(call.node, option, default)
+
+    def _boolean(self, call: Value, node: cst.Call, option: str, qualified: bool) -> Problem:
+        argument = _argument(node, "type")
+        fix = None
+        if (
+            qualified
+            and option.startswith("--")
+            and not call.kwargs.keys() & {"nargs", "const", "choices", "action", "**"}
+        ):
+            fix = Draft(
+                f"make `{option}` a flag with a `--no-` form",
+                (
+                    Replacement(argument.keyword or argument, "action"),
+                    Replacement(argument.value, "argparse.BooleanOptionalAction"),
+                ),
+            )
+        return self.problem(
+            argument,
+            f"type=bool turns every text but the empty one into True, so `{option} False` switches it on; "
+            f"use "
+            f"action=argparse.BooleanOptionalAction",
+            fix=fix,
+        )
+
+    def _number(self, node: cst.Call, option: str, default: Value) -> Problem:
+        argument = _argument(node, "default")
+        kind = type(default.const).__name__
+        return self.problem(
+            argument,
+            f"`{option}` has a number as its default but no type=, so a value given on the command line "
+            f"stays a string; "
+            f"add type={kind}",
+            fix=Draft(
+                f"read `{option}` as {kind}", (Insertion(argument.keyword or argument, f"type={kind}, "),)
+            ),
+        )
+
+
+def _argument(node: cst.Call, name: str) -> cst.Arg:
+    return next(arg for arg in node.args if arg.keyword is not None and arg.keyword.value == name)
+
+
+def _number(value: Value) -> bool:
+    return value.kind is Kind.CONST and type(value.const) in (int, float)
+
+
+def _takes_text(call: Value, option: str) -> bool:
+    """Whether the option takes a value that argparse leaves as it is."""
+    return option.startswith("--") and not call.kwargs.keys() & {"action", "choices", "const", "nargs", "**"}
