@@ -45,7 +45,7 @@ class DropoutBeforeBatchNorm(Rule):
             return
         yield self.problem(
             dropout,
-            "this dropout feeds batch norm directly: it changes the variance in training only, so the running "
+            "this dropout feeds batch norm directly: it changes the variance in training, so the running "
             "variance that evaluation uses is wrong; put the dropout after the batch norm and its activation",
             related=((norm, "the batch norm"),),
         )

@@ -63,14 +63,15 @@ def _frozen(
     for event in freezes:
         if event.time > optimizer.time and event.frame.loop() is not None and event.frame.tests():
             continue
+        if event.time > optimizer.time:
+            continue
         if not any(part_of(module, other) and other.time < event.time for other in touched(event)):
             continue
         word = by_name(event)
         if (module.time < event.time or module.op == "getattr") and (
             word is None or (isinstance(word, str) and _named(module, word))
         ):
-            if event.time < optimizer.time:
-                return event
+            return event
     return None
 
 
@@ -79,5 +80,5 @@ def _related(module: Value, other: Value) -> bool:
 
 
 def _named(module: Value, word: str) -> bool:
-    """Whether the names of all of the module's parameters hold the word: it is `model.fc`, and the word "fc"."""
+    """Whether the names of all of the module's parameters hold the word, as `model.fc` does "fc"."""
     return module.owner is not None and word.strip(".") in module.name.rpartition(".")[2]

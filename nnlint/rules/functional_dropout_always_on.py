@@ -68,6 +68,8 @@ class FunctionalDropoutAlwaysOn(Rule):
             return
         functions = call.frame.functions() if call.frame is not None else []
         # `dropout_p = self.p if self.training else 0.0`, anywhere in the function: the mode is looked at.
+        if not isinstance(call.node, cst.Call):
+            return
         given = _given(call.node)
         if not functions or _looks_at_mode(functions[0]) or given is None:
             return
@@ -135,7 +137,7 @@ def _looks_at_mode(function: FunctionInfo) -> bool:
 
 
 def _under_training(call: Value) -> bool:
-    """Whether a test around the call asks for the mode (`self.training`, a `training` flag, the probability)."""
+    """Whether a test around the call asks for the mode (`self.training`, a `training` flag)."""
     assert call.frame is not None
     for frame in call.frame.tests():
         if frame.value is not None and any(

@@ -30,7 +30,7 @@ class MissingSuperInit(Rule):
             if (
                 not functions
                 or functions[0].name != "__init__"
-                or functions[0].cls not in owner.cls.lineage()
+                or not any(functions[0].cls is part for part in owner.cls.lineage())
             ):
                 continue
             started = [call for call in script.calls if _initialises(call, owner)]

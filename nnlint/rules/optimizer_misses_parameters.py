@@ -207,11 +207,12 @@ def _meant(script: ScriptModel, module: Value) -> bool:
     if not built_here(module) or not has_weights(module):
         return False
     for event in script.events:
-        if event.kind in (EventKind.FREEZE, EventKind.LOAD_STATE, EventKind.OPAQUE, EventKind.EVAL):
-            if event.target is not None and any(
-                part is module for part in (*roots(event.target), *touched(event))
-            ):
-                return event.kind is EventKind.EVAL and _trains(script, module)
+        if event.kind not in (EventKind.FREEZE, EventKind.LOAD_STATE, EventKind.OPAQUE, EventKind.EVAL):
+            continue
+        if event.target is not None and any(
+            part is module for part in (*roots(event.target), *touched(event))
+        ):
+            return event.kind is EventKind.EVAL and _trains(script, module)
     calls = (call for call in script.calls if call.op in {"parameters", "named_parameters", "state_dict"})
     return not any(
         call.receiver is not None and any(part is module for part in roots(call.receiver)) for call in calls

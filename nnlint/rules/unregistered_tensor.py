@@ -97,7 +97,7 @@ def _uses(script: ScriptModel) -> tuple[set[int], set[int]]:
         for value in fact.value.graph(stop=lambda part: part.op in FACTS or part.kind is Kind.PARAMETER):
             used.add(id(value))
     for call in script.calls:
-        if call.args and (call.op in MOVES or (call.op in RELABEL and call.op != "clone")):
-            if call.frame is not None and forward_of(call.frame) is not None:
-                moved.update(id(part) for part in call.args[0].graph())
+        moves = call.op in MOVES or (call.op in RELABEL and call.op != "clone")
+        if moves and call.args and call.frame is not None and forward_of(call.frame) is not None:
+            moved.update(id(part) for part in call.args[0].graph())
     return used, moved
