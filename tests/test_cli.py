@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from click.testing import CliRunner, Result
 from support import CHECKOUT, nnlint
 
 from nnlint import __version__
-from nnlint.cli import cli
+from nnlint.cli import cli, main
+from nnlint.engine import Linter
 from nnlint.page import load_pages
 
 BUGGY = "import torch\n\nx = torch.zeros(3)  # nnlint: ignore[syntax-error]\n"
@@ -287,31 +287,18 @@ def test_a_reader_that_leaves_early_gets_no_traceback(project: Path) -> None:
     assert done.stderr == b""
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent differently there")
-def test_an_interrupt_ends_in_one_line(project: Path) -> None:
-    # It waits for standard input, so the signal cannot come too late.
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nnlint", "-"],
-        cwd=project,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    with process:
-        while not _waits(process.pid):
-            time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        out, error = process.communicate()
-    assert (process.returncode, out, error.strip()) == (130, b"", b"nnlint: interrupted")
+def test_an_interrupt_ends_in_one_line(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(linter: Linter, paths: tuple[str, ...]) -> NoReturn:
+        raise KeyboardInterrupt
 
-
-def _waits(pid: int) -> bool:
-    """Whether the process has come so far that it reads its input."""
-    status = Path(f"/proc/{pid}/wchan")
-    if not status.exists() or not (text := status.read_text()).strip("0"):
-        time.sleep(1.0)
-        return True
-    return "pipe" in text
+    monkeypatch.setattr(Linter, "check", interrupt)
+    monkeypatch.setattr(sys, "argv", ["nnlint", str(project)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.strip() == "nnlint: interrupted"
 
 
 def test_the_module_can_be_run(project: Path) -> None:
