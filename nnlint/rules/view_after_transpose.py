@@ -83,11 +83,14 @@ class ViewAfterTranspose(Rule):
 
 
 def _shifted(script: ScriptModel) -> Iterator[int]:
-    """Views that are sliced and viewed back: the relative shift of Transformer-XL, shuffled on purpose."""
-    for call in script.calls_of("view", "reshape"):
-        sliced = call.args[0] if call.args else call
-        if sliced.op == "getitem":
-            yield id(sliced.args[0])
+    """Views whose first row is sliced off: the relative shift of Transformer-XL, shuffled on purpose."""
+    sliced = [call.args[0] for call in script.calls_of("view", "reshape") if call.args]
+    sliced.extend(fact.value for fact in script.facts)
+    for value in sliced:
+        if value.op == "getitem" and any(
+            index.op == "slice" and index.args[0].is_const(1) for index in value.args[1:]
+        ):
+            yield id(value.args[0])
 
 
 def _merges_all_but_last(target: list[Axis | None]) -> bool:

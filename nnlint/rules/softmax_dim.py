@@ -1,0 +1,69 @@
+"""See rules/softmax-dim.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from nnlint.finding import Applicability, Severity
+from nnlint.rule import Draft, Problem, Replacement, Rule
+from nnlint.static.arguments import constant, surely_absent
+from nnlint.static.values import Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+
+class SoftmaxDim(Rule):
+    words = ("softmax", "Softmax", "softmin")
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        for call in script.calls_of("softmax", "log_softmax", "softmin"):
+            layer = call.receiver
+            made = layer if layer is not None and layer.op.startswith("torch.nn.") else call
+            if not call.args or made.node is None or made.op == "torch.nn.Softmax2d":
+                continue
+            rank = script.shapes.rank(call.args[0])
+            if surely_absent(call, "dim"):
+                yield self._no_dim(script, made, rank)
+                continue
+            dim = constant(call, "dim")
+            over_batch = dim == 0 or (type(dim) is int and rank is not None and dim == -rank)
+            if over_batch and rank != 1 and script.shapes.batch_leads(call.args[0]):
+                name = script.name_of(call.args[0], "the scores")
+                yield self.problem(
+                    made.node,
+                    f"{call.op} over axis 0 of `{name}`, which is the batch: every sample's result depends "
+                    "on the others of its batch; give the axis of the classes, as in dim=-1",
+                )
+
+    def _no_dim(self, script: ScriptModel, made: Value, rank: int | None) -> Problem:
+        assert made.node is not None
+        axis = 0 if rank in (0, 1, 3) else 1
+        if rank is None:
+            what = "the axis then depends on the number of axes (0 for 1 or 3, else 1)"
+        else:
+            what = f"axis {axis} is taken for {rank} axes"
+        wrong = rank == 3
+        return self.problem(
+            made.node,
+            f"`{script.text(made.node)}` has no dim: {what}, and PyTorch warns that this will go; give dim",
+            severity=None if wrong else Severity.WARNING,
+            fix=_with_dim(script, made, rank),
+        )
+
+
+def _with_dim(script: ScriptModel, made: Value, rank: int | None) -> Draft | None:
+    node = made.node
+    if not isinstance(node, cst.Call):
+        return None
+    dim, level = (1, Applicability.SAFE) if rank == 2 else (-1, Applicability.UNSAFE)
+    argument = cst.Arg(
+        keyword=cst.Name("dim"),
+        value=cst.parse_expression(str(dim)),
+        equal=cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")),
+    )
+    code = script.module.code_for_node(node.with_changes(args=[*node.args, argument]))
+    return Draft(f"give dim={dim}", (Replacement(node, code),), level)
