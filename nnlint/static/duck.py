@@ -16,8 +16,9 @@ MODULE_METHODS = {
 
 # Accelerate's Accelerator and Lightning's Fabric have a `backward`, too.
 ENGINE_METHODS = {
-    "prepare", "unwrap_model", "setup", "setup_dataloaders", "is_main_process", "is_local_main_process", "accumulate",
-    "gather", "wait_for_everyone", "launch", "clip_gradients", "clip_grad_norm_", "autocast", "no_sync", "save_state",
+    "prepare", "unwrap_model", "setup", "setup_dataloaders", "is_main_process", "is_local_main_process",
+    "accumulate", "gather", "wait_for_everyone", "launch", "clip_gradients", "clip_grad_norm_", "autocast",
+    "no_sync", "save_state",
 }  # fmt: skip
 
 # Last resorts, used only beside evidence that the thing is called, stepped or iterated.

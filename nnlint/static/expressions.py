@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ import libcst as cst
 
 from nnlint.static import duck
 from nnlint.static.access import AccessReader
+from nnlint.static.constants import fold, plausible_star
 from nnlint.static.scan import FunctionInfo
 from nnlint.static.values import Frame, Kind, Value, join
 
@@ -34,14 +34,6 @@ COMPARE: dict[type, str] = {
     cst.LessThan: "lt", cst.GreaterThan: "gt", cst.LessThanEqual: "le", cst.GreaterThanEqual: "ge",
     cst.Equal: "eq",
     cst.NotEqual: "ne", cst.Is: "is", cst.IsNot: "is not", cst.In: "in", cst.NotIn: "not in",
-}  # fmt: skip
-# Arithmetic on known constants; powers and shifts only within bounds, so that reading always ends.
-FOLD: dict[str, Callable[[Any, Any], Any]] = {
-    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv,
-    "remainder": operator.mod,
-    "floor_divide": operator.floordiv, "pow": operator.pow, "lt": operator.lt, "gt": operator.gt,
-    "le": operator.le,
-    "ge": operator.ge, "eq": operator.eq, "ne": operator.ne,
 }  # fmt: skip
 # What is known not to be None.
 NEVER_NONE = frozenset({
@@ -90,7 +82,7 @@ class ExpressionReader(AccessReader):
         if name == "__name__":
             return self.const(node, "__main__")
         for star in self.stars:
-            if _plausible_star(star, name):
+            if plausible_star(star, name):
                 return self.named(f"{star}.{name}")
         value = self.make(Kind.UNKNOWN, "free", node)
         value.name = name
@@ -158,7 +150,7 @@ class ExpressionReader(AccessReader):
 
     def binary(self, op: str, left: Value, right: Value, node: cst.CSTNode) -> Value:
         if left.kind is Kind.CONST and right.kind is Kind.CONST:
-            folded = _fold(op, left.const, right.const)
+            folded = fold(op, left.const, right.const)
             if folded is not None:
                 return self.const(node, folded)
         kinds = {left.kind, right.kind}
@@ -241,7 +233,7 @@ class ExpressionReader(AccessReader):
                 found = any(item.const == left.const for item in right.args)
                 return self.const(node, found is (op == "in"))
         elif left.kind is Kind.CONST and right.kind is Kind.CONST:
-            folded = _fold(op, left.const, right.const)
+            folded = fold(op, left.const, right.const)
             if folded is not None:
                 return self.const(node, folded)
         kind = Kind.TENSOR if Kind.TENSOR in (left.kind, right.kind) else Kind.UNKNOWN
@@ -377,29 +369,3 @@ _HANDLERS: dict[type, Callable[[Any, Any], Value]] = {
     cst.Await: ExpressionReader.read_inner,
     cst.Yield: ExpressionReader.read_inner,
 }
-
-
-def _fold(op: str, left: Any, right: Any) -> Any:
-    """The result for two constants, or None where it is not worth or not safe knowing."""
-    function = FOLD.get(op)
-    if function is None or left is None or right is None:
-        return None
-    numbers = isinstance(left, (int, float)) and isinstance(right, (int, float))
-    strings = isinstance(left, str) and isinstance(right, str) and op in {"add", "eq", "ne"}
-    if not numbers and not strings:
-        return None
-    if numbers and op == "pow" and (abs(right) > 64 or abs(left) > 1e6):
-        return None
-    try:
-        return function(left, right)
-    except (ArithmeticError, ValueError, TypeError):
-        return None
-
-
-def _plausible_star(star: str, name: str) -> bool:
-    """Whether `from star import *` may have brought this name: only torch's own modules are trusted."""
-    if star == "torch.nn":
-        return name[:1].isupper() or name in {"functional", "init", "utils", "parallel"}
-    if star in {"torch.nn.functional", "torch"}:
-        return name[:1].islower()
-    return star in {"torch.optim", "torch.utils.data"} and name[:1].isupper()

@@ -27,8 +27,8 @@ LOADER = "torch.utils.data.DataLoader"
 FLAGS = frozenset({"train", "is_train", "istrain", "training", "is_training"})
 CHOICES = frozenset({
     "split", "mode", "phase", "subset", "image_set", "partition", "stage", "flag", "set_type",
-    "part",     "dataset_type", "fold", "set", "data_type", "url", "classes", "name", "root", "path", "data_dir",
-    "data_path", "root_dir", "folder",
+    "part", "dataset_type", "fold", "set", "data_type", "url", "classes", "name", "root", "path",
+    "data_dir", "data_path", "root_dir", "folder",
 })  # fmt: skip
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
