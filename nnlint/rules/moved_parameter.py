@@ -13,9 +13,9 @@ from nnlint.static.values import Kind, Value
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
-MOVES = frozenset(
-    {"to", "cuda", "cpu", "double", "half", "float", "bfloat16", "type", "type_as", "contiguous", "clone"}
-)
+# Not `float`, `cpu` and `contiguous`: a new Parameter is float32, contiguous and on the CPU already, and
+# these then give the very same object back.
+MOVES = frozenset({"to", "cuda", "double", "half", "bfloat16", "type", "type_as", "clone"})
 ARITHMETIC = frozenset({"mul", "div", "add", "sub", "neg"})
 REARRANGE = frozenset(
     {"view", "reshape", "unsqueeze", "squeeze", "expand", "repeat", "t", "transpose", "permute"}
