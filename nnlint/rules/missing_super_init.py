@@ -20,6 +20,7 @@ class MissingSuperInit(Rule):
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         reported: set[int] = set()
+        calls = [call for call in script.calls if call.op.endswith("__init__") or call.op == "call"]
         for fact in script.facts:
             owner = fact.owner
             if fact.kind != "attribute" or owner is None or owner.cls is None or id(owner.cls) in reported:
@@ -33,7 +34,7 @@ class MissingSuperInit(Rule):
                 or not any(functions[0].cls is part for part in owner.cls.lineage())
             ):
                 continue
-            started = [call for call in script.calls if _initialises(call, owner)]
+            started = [call for call in calls if _initialises(call, owner)]
             if any(call.time < fact.time for call in started):
                 continue
             reported.add(id(owner.cls))
