@@ -320,7 +320,7 @@ def tensor_method(
             return reader.record_call(reader.values_and_indices(value))
         return reader.record_call(value)
     if is_tensor and name not in {"loss", "logits", "items", "keys", "values", "get"}:
-        return reader.tensor_operation(name, [base, *args], kwargs, node)
+        return reader.tensor_operation(torch_api.SAME_OPERATION.get(name, name), [base, *args], kwargs, node)
     return None
 
 

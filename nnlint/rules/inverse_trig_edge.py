@@ -1,0 +1,48 @@
+"""See rules/inverse-trig-edge.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.scores import surely
+from nnlint.static.values import Kind, Value
+from nnlint.static.zeros import in_training_graph, untaken_risks
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+EDGED = frozenset({"acos", "asin", "atanh"})
+PRODUCTS = frozenset({"cosine_similarity", "matmul", "dot", "einsum"})
+
+
+class InverseTrigEdge(Rule):
+    words = ("acos", "arccos", "asin", "arcsin", "atanh", "arctanh")
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        elsewhere = {id(value) for _, value in untaken_risks(script)}
+        for call in script.calls_of(*EDGED):
+            if id(call) in elsewhere or not call.args or call.node is None or not in_training_graph(call):
+                continue
+            if surely(call.args[0], _is_cosine):
+                operand = script.name_of(call.args[0], "its argument")
+                yield self.problem(
+                    call.node,
+                    f"`{operand}` reaches -1 and 1 when the vectors are parallel, and rounding takes it "
+                    f"beyond: there the gradient of `{call.op}` is infinite, or its value NaN; clamp it "
+                    f"to a little less than 1 first, or use `torch.atan2`",
+                )
+
+
+def _is_cosine(value: Value) -> bool:
+    """A product of vectors: a cosine, if the author means an angle."""
+    if value.op in PRODUCTS:
+        return True
+    if value.op == "sum":
+        return bool(value.args) and bool(surely(value.args[0], _is_product))
+    return value.op == "div" and bool(value.args) and bool(surely(value.args[0], _is_cosine))
+
+
+def _is_product(value: Value) -> bool:
+    return value.op == "mul" and not any(part.kind in (Kind.CONST, Kind.NUMBER) for part in value.args)
