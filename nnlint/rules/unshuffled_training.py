@@ -6,17 +6,17 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import libcst as cst
+
 from nnlint.rule import Problem, Rule
 from nnlint.static.arguments import argument, constant, surely_absent
 from nnlint.static.splits import (
     EVALUATION,
     LOADER,
-    PARTS,
     dataset_of,
     loaders_behind,
     role_in_name,
     stated_split,
-    takes_a_part,
     whole,
 )
 from nnlint.static.values import EventKind, Frame, Kind, Value
@@ -42,20 +42,18 @@ class UnshuffledTraining(Rule):
             dataset = dataset_of(loader)
             if dataset is None or loader.node is None or role_in_name(loader.name) == EVALUATION:
                 continue
-            if (takes_a_part(loader) and dataset.op not in PARTS) or not _has_no_order(dataset):
+            if _has_sampler(loader) or not _has_no_order(dataset):
                 continue
             if _whole_batch(loader):
                 continue
             name = loader.name or "the training loader"
             shuffle = argument(loader, "shuffle")
-            if (shuffle is None and surely_absent(loader, "shuffle")) or (
-                shuffle and shuffle.is_const(False)
-            ):
+            absent = shuffle is None and surely_absent(loader, "shuffle") and not _unpacks(loader)
+            if absent or (shuffle is not None and shuffle.is_const(False)):
                 yield self.problem(
                     loader.node,
                     f"`{name}` trains without shuffle=True: every epoch sees the same batches in the order "
-                    f"of the "
-                    f"data set, and where that is sorted, batches of one class; pass shuffle=True",
+                    f"of the data set, and where that is sorted, batches of one class; pass shuffle=True",
                 )
             elif shuffle is not None:
                 test = _accelerator_only(script, loader, shuffle)
@@ -63,8 +61,7 @@ class UnshuffledTraining(Rule):
                     yield self.problem(
                         loader.node,
                         f"`{name}` is shuffled only where `{test}` holds, so on other machines the same "
-                        f"script trains "
-                        f"on the data in their stored order; pass shuffle=True always",
+                        f"script trains on the data in their stored order; pass shuffle=True always",
                     )
 
 
@@ -98,9 +95,21 @@ def _has_no_order(dataset: Value) -> bool:
     if base.op.startswith(("torchvision.datasets.", "torchaudio.datasets.")):
         stated = stated_split(base)
         return not ORDERED.search(base.op.rpartition(".")[2]) and (stated is None or stated[0] != EVALUATION)
-    return (
-        base.op == "torch.utils.data.TensorDataset" and bool(base.args) and not all(map(_random, base.args))
-    )
+    if base.op != "torch.utils.data.TensorDataset" or not base.args:
+        return False
+    if RANDOM.search(base.args[0].op) or all(map(_random, base.args)):
+        return False
+    return not any(ORDERED.search(part.name) for arg in base.args for part in list(arg.graph())[:60])
+
+
+def _has_sampler(loader: Value) -> bool:
+    given = [argument(loader, "sampler"), argument(loader, "batch_sampler")]
+    return "**" in loader.kwargs or any(value is not None and not value.is_const(None) for value in given)
+
+
+def _unpacks(loader: Value) -> bool:
+    """Whether settings come out of a dictionary: a `sampler` may be among them."""
+    return isinstance(loader.node, cst.Call) and any(argument.star == "**" for argument in loader.node.args)
 
 
 def _random(value: Value) -> bool:
