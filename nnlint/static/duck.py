@@ -8,12 +8,6 @@ from nnlint.static import torch_api
 from nnlint.static.scan import CALLED
 from nnlint.static.values import Kind
 
-MODULE_METHODS = {
-    "parameters", "named_parameters", "eval", "train", "state_dict", "load_state_dict", "modules",
-    "named_modules",
-    "children", "requires_grad_", "zero_grad", "add_module",
-}  # fmt: skip
-
 # Accelerate's Accelerator and Lightning's Fabric have a `backward`, too.
 ENGINE_METHODS = {
     "prepare", "unwrap_model", "setup", "setup_dataloaders", "is_main_process", "is_local_main_process",

@@ -332,14 +332,7 @@ def visit(ends: Iterable[Value], stop: Callable[[Value], bool] | None = None) ->
         yield value
         if stop is not None and stop(value):
             continue
-        stack.extend(value.alts)
-        if value.result is not None:
-            stack.append(value.result)
-        else:
-            stack.extend(value.args)
-            stack.extend(value.kwargs.values())
-            if value.kind is Kind.MAPPING:
-                stack.extend(value.attrs.values())
+        stack.extend(value.made_from())
 
 
 def reachable(ends: Iterable[Value]) -> set[int]:

@@ -94,7 +94,7 @@ class StatementReader(AssignmentReader):
 
     # -- branches -------------------------------------------------------------------------------
 
-    def read_if(self, node: cst.If) -> str | None:  # type: ignore[override]
+    def read_branch(self, node: cst.If) -> str | None:
         test = self.evaluate(node.test)
         truth = self.truth(test)
         if truth is True and test.op in {"training", "and"}:  # known here, and still a test on the mode
@@ -350,7 +350,7 @@ _SMALL: dict[type, _Handler] = {
     cst.Continue: lambda _reader, _node: "continue",
 }
 _COMPOUND: dict[type, _Handler] = {
-    cst.If: StatementReader.read_if,
+    cst.If: StatementReader.read_branch,
     cst.For: StatementReader.read_for,
     cst.While: StatementReader.read_while,
     cst.With: StatementReader.read_with,

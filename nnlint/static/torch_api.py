@@ -169,10 +169,6 @@ DROPOUTS = frozenset({
     "torch.nn.Dropout", "torch.nn.Dropout1d", "torch.nn.Dropout2d", "torch.nn.Dropout3d", "torch.nn.AlphaDropout",
     "torch.nn.FeatureAlphaDropout",
 })  # fmt: skip
-CONVOLUTIONS = frozenset({
-    "torch.nn.Conv1d", "torch.nn.Conv2d", "torch.nn.Conv3d", "torch.nn.ConvTranspose1d", "torch.nn.ConvTranspose2d",
-    "torch.nn.ConvTranspose3d",
-})  # fmt: skip
 RECURRENT = frozenset({"torch.nn.LSTM", "torch.nn.GRU", "torch.nn.RNN"})
 CONTAINERS = frozenset({
     "torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ModuleDict", "torch.nn.ParameterList", "torch.nn.ParameterDict",
@@ -198,10 +194,6 @@ _OPTIMIZER_MODULES = re.compile(
     r"^(?:torch\.optim|apex\.optimizers|bitsandbytes\.optim|timm\.optim|transformers\.optimization|torch_optimizer|lion_pytorch"
     r"|adabelief_pytorch|ranger|madgrad|torchoptim|prodigyopt|dadaptation|adamp|deepspeed\.ops\.(?:adam|lamb))(?:\.\w+)*\.[A-Z]\w*$"
 )
-EPOCH_SCHEDULERS = frozenset(
-    {"StepLR", "MultiStepLR", "ExponentialLR", "CosineAnnealingWarmRestarts", "ReduceLROnPlateau"}
-)
-BATCH_SCHEDULERS = frozenset({"OneCycleLR", "CyclicLR"})
 
 
 def is_scheduler(name: str) -> bool:

@@ -198,6 +198,13 @@ class Value:
             else:
                 yield value
 
+    def made_from(self) -> list[Value]:
+        """What it was directly computed from: alternatives, what a followed `forward` gave, or operands."""
+        if self.result is not None:
+            return [*self.alts, self.result]
+        items = self.attrs.values() if self.kind is Kind.MAPPING else ()
+        return [*self.alts, *self.args, *self.kwargs.values(), *items]
+
     def graph(self, stop: Callable[[Value], bool] | None = None) -> Iterator[Value]:
         """It and everything it was computed from, nearest first; `stop` says where not to go further."""
         seen: set[int] = set()
@@ -211,14 +218,7 @@ class Value:
                 yield value
                 if stop is not None and stop(value):
                     continue
-                below.extend(value.alts)
-                if value.result is not None:
-                    below.append(value.result)
-                else:
-                    below.extend(value.args)
-                    below.extend(value.kwargs.values())
-                    if value.kind is Kind.MAPPING:
-                        below.extend(value.attrs.values())
+                below.extend(value.made_from())
             level = below
 
     def derives_from(self, others: Iterable[Value], stop: Callable[[Value], bool] | None = None) -> bool:
