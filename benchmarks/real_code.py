@@ -28,7 +28,7 @@ from peers import NNLINT, ROOT
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from sources import Package, SourceError, package
+from sources import Package, SourceError, package, project
 from verdicts import Key, Review, Tally, VerdictError, line_hash, load
 
 # Packages with training loops, losses, metrics or models of their own; raise the versions by hand.
@@ -57,8 +57,10 @@ PINS = (
     "monai==1.6.1",
     "neuralforecast==3.3.0",
     "nnunetv2==2.8.1",
+    "opacus==1.6.0",
     "open-clip-torch==3.3.0",
     "openunmix==1.3.0",
+    "peft==0.21.2",
     "pygod==1.1.0",
     "pyhealth==1.1.6",
     "pykeen==1.11.1",
@@ -91,6 +93,7 @@ PINS = (
     "torchfm==0.2",
     "torchmeta==1.8.0",
     "trankit==1.1.2",
+    "trl==1.16.0",
     "tsai==1.0.1",
     "ultralytics==8.4.190",
     "vit-pytorch==1.26.11",
@@ -196,7 +199,7 @@ def packages(names: Sequence[str], corpus: Sequence[Path], corpora: Sequence[Pat
                 yield package(pin)
     for folder in (*corpus, *(sub for root in corpora for sub in sorted(root.iterdir()))):
         if folder.is_dir() and not folder.name.startswith("."):
-            yield Package(folder.resolve().name, folder.resolve())
+            yield Package(project(folder.resolve().name), folder.resolve())
 
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)

@@ -18,6 +18,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nnli
 SKIPPED = frozenset({"__pycache__", "build", "dist", "node_modules", "site-packages", "venv"})
 
 _PIN = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9._+!-]+")
+_RELEASED = re.compile(r"([A-Za-z0-9._]+)-\d")
 
 
 class SourceError(Exception):
@@ -34,6 +35,12 @@ class Package:
     def files(self) -> list[Path]:
         """Its Python files, sorted."""
         return sorted(_walk(self.folder))
+
+
+def project(folder: str) -> str:
+    """The project in a folder's name: an unpacked `Name_x-1.2` is name-x, anything else its own name."""
+    released = _RELEASED.match(folder)
+    return re.sub(r"[-_.]+", "-", released[1]).lower() if released and "__" not in folder else folder
 
 
 def _walk(folder: Path) -> Iterator[Path]:

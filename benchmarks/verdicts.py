@@ -46,6 +46,10 @@ class Review:
     verdict: Verdict
     reason: str
 
+    def line(self) -> str:
+        """Its line of verdicts.jsonl."""
+        return json.dumps({**vars(self.key), "verdict": self.verdict.value, "reason": self.reason})
+
 
 def line_hash(line: str) -> str:
     """The same for a line whose indentation changed."""
