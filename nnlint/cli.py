@@ -204,12 +204,17 @@ def _tiers(page: Page) -> str:
 
 
 def _pages() -> tuple[Page, ...]:
+    from nnlint.page import PageError
     from nnlint.registry import RegistryError, pages
 
     try:
-        return pages()
-    except RegistryError as error:
+        found = pages()
+        for page in found:
+            # Read here, where a page that breaks the form can still be said in one line.
+            page.content  # noqa: B018
+    except (PageError, RegistryError) as error:
         _fail(str(error))
+    return found
 
 
 def _settings(paths: tuple[str, ...], config: Path | None, isolated: bool) -> Config:

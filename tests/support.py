@@ -12,7 +12,8 @@ from nnlint.config import Config
 from nnlint.engine import Linter
 from nnlint.finding import Finding
 from nnlint.newrule import PAGE
-from nnlint.page import Expectation, Page, parse_page
+from nnlint.page import Page, parse_page
+from nnlint.page_text import Expectation
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 

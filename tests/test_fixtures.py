@@ -9,7 +9,7 @@ import pytest
 from support import CHECKOUT, every_rule, mismatches
 
 from nnlint.finding import Severity
-from nnlint.page import expectations
+from nnlint.page_text import expectations
 
 LINTER = every_rule()
 NAMES = {page.name for page in LINTER.pages}

@@ -9,7 +9,8 @@ from support import make_page
 
 from nnlint.finding import Applicability, Severity
 from nnlint.newrule import PAGE
-from nnlint.page import Expectation, PageError, expectations, load_page, load_pages, parse_page
+from nnlint.page import PageError, load_page, load_pages, parse_page
+from nnlint.page_text import Expectation, expectations
 
 GOOD = PAGE.format(code="NNL999", name="some-rule", version="0.1.0")
 PATH = Path("rules/some-rule.md")

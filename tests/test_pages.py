@@ -7,7 +7,8 @@ from support import every_rule, mismatches
 
 from nnlint import fixes
 from nnlint.finding import Finding
-from nnlint.page import Example, Page, load_pages
+from nnlint.page import Page, load_pages
+from nnlint.page_text import Example
 
 LINTER = every_rule()
 # Pages that speak of the recorded graph or of experiments only are executed by those tiers' tests.
