@@ -97,7 +97,7 @@ def _later(script: ScriptModel, fact: Fact, call: Value, use: _Use) -> bool:
         return not _overwritten(script, fact, use)
     if id(call) not in use.carried and id(fact.value) not in use.carried:
         return False
-    for loop in fact.frame.loops():
+    for loop in _loops_around(fact.frame, model):
         steps = [event for event in loop.events if _trains(script, event, model)]
         if not steps:
             continue
@@ -108,6 +108,12 @@ def _later(script: ScriptModel, fact: Fact, call: Value, use: _Use) -> bool:
         beside = fact.frame.tests(until=loop)[0]
         return not use.frame.inside(beside)
     return False
+
+
+def _loops_around(frame: Frame, model: Value) -> list[Frame]:
+    """The loops around a place whose every turn goes on with the same model, none that makes a new one."""
+    made = [part.frame for part in model.alternatives() if part.frame is not None]
+    return [loop for loop in frame.loops() if not any(place.inside(loop) for place in made)]
 
 
 def _overwritten(script: ScriptModel, fact: Fact, use: _Use) -> bool:
@@ -150,7 +156,7 @@ def kept_models(script: ScriptModel) -> Iterator[Kept]:
             or "best" not in fact.name.lower()
         ):
             continue
-        for loop in fact.frame.loops():
+        for loop in _loops_around(fact.frame, fact.value):
             if fact.frame.tests(until=loop) and any(_trains(script, e, fact.value) for e in loop.events):
                 yield Kept(fact, fact.value, fact.name, None, whole=True)
                 break
