@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from nnlint import __version__
-from nnlint.reporters import reporter, reporter_names
+from nnlint.reporters import reporter, reporter_names, statistics_reporter
 
 if TYPE_CHECKING:
     from nnlint.config import Config
+    from nnlint.engine import Linter
+    from nnlint.fixer import Fixer
     from nnlint.page import Page
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -30,6 +32,8 @@ Examples:
   nnlint --select NNL3 train.py           only the rules about the training loop
   nnlint --ignore bare-squeeze train.py   all but one rule, by code or by name
   nnlint --output-format json src         for other programs
+  nnlint --diff src                       show what safe fixes would change, change nothing
+  nnlint --fix --unsafe-fixes train.py    apply all fixes, then report what is left
   nnlint explain NNL201                   what a rule means and what to write instead
 
 \b
@@ -82,7 +86,14 @@ def _rules_option(flag: str, text: str) -> Callable[[_Command], _Command]:
 )
 @_rules_option("--extend-select", "Report these rules too.")
 @_rules_option("--ignore", "Do not report these rules.")
+@click.option(
+    "--fix", is_flag=True, help="Apply safe fixes and report what is left; `-` is written to stdout."
+)
+@click.option("--unsafe-fixes", is_flag=True, help="Count fixes that may change more than the bug as well.")
+@click.option("--diff", is_flag=True, help="Print what --fix would change and change nothing; 1 if anything.")
 @click.option("--output-format", type=click.Choice(reporter_names()), help="How to print the findings.")
+@click.option("--statistics", is_flag=True, help="Print how often each rule has spoken, not the findings.")
+@click.option("--show-files", is_flag=True, help="Print the files that would be checked, and check none.")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
 @click.option(
     "--config", type=click.Path(path_type=Path), metavar="FILE", help="Read the settings from this file."
@@ -93,7 +104,12 @@ def check(
     select: tuple[str, ...],
     extend_select: tuple[str, ...],
     ignore: tuple[str, ...],
+    fix: bool,
+    unsafe_fixes: bool,
+    diff: bool,
     output_format: str | None,
+    statistics: bool,
+    show_files: bool,
     exit_zero: bool,
     config: Path | None,
     isolated: bool,
@@ -120,11 +136,58 @@ def check(
         linter = Linter.load(settings)
     except (ConfigError, RegistryError, SelectorError) as error:
         _fail(str(error))
-    report = linter.check(paths)
-    render = reporter(settings.output_format)
-    click.echo(render(report, color=_wants_color()), nl=False, color=True)
-    status = report.status(settings.fail_on)
+    render = (statistics_reporter if statistics else reporter)(settings.output_format)
+    if render is None:
+        _fail(f"--statistics has no {settings.output_format} form")
+    if show_files:
+        status = _show_files(linter, paths)
+    elif diff:
+        status = _diff(linter, paths, unsafe_fixes)
+    else:
+        fixer = _fixer(linter, unsafe_fixes, write=True) if fix else None
+        report = replace(linter.check(paths, fixer), unsafe_fixes=unsafe_fixes)
+        if fixer:
+            report = replace(report, fixed=fixer.fixed)
+        piped = fixer is not None and "-" in paths
+        if fixer and piped:
+            click.echo(fixer.stdin, nl=False)
+        click.echo(render(report, color=_wants_color(err=piped)), nl=False, color=True, err=piped)
+        status = report.status(settings.fail_on)
     sys.exit(0 if status == 1 and exit_zero else status)
+
+
+def _fixer(linter: Linter, unsafe: bool, *, write: bool) -> Fixer:
+    from nnlint.fixer import Fixer
+
+    return Fixer(linter, unsafe, write)
+
+
+def _diff(linter: Linter, paths: tuple[str, ...], unsafe: bool) -> int:
+    """What `--fix` would change, on stdout; what could not be looked at, on stderr."""
+    from nnlint.engine import SYNTAX_ERROR
+    from nnlint.fixer import diff
+
+    fixer = _fixer(linter, unsafe, write=False)
+    report = linter.check(paths, fixer)
+    click.echo(diff(fixer.changed), nl=False)
+    broken = [finding for finding in report.findings if finding.code == SYNTAX_ERROR]
+    for entry in report.not_run:
+        click.echo(f"nnlint: {': '.join(filter(None, (entry.filename, entry.what, entry.why)))}", err=True)
+    for finding in broken:
+        click.echo(
+            f"nnlint: {finding.filename}:{finding.span.start.row}: not fixed: {finding.message}", err=True
+        )
+    click.echo(fixer.summary(), err=True)
+    return 2 if report.not_run or broken else int(bool(fixer.changed))
+
+
+def _show_files(linter: Linter, paths: tuple[str, ...]) -> int:
+    found = linter.discover(paths)
+    for file in found.files:
+        click.echo(file)
+    for entry in found.not_run:
+        click.echo(f"nnlint: {entry.filename}: {entry.why}", err=True)
+    return 2 if found.not_run else 0
 
 
 @cli.command()
@@ -230,13 +293,13 @@ def _settings(paths: tuple[str, ...], config: Path | None, isolated: bool) -> Co
     return find_config(first if first.is_dir() else first.parent)
 
 
-def _wants_color() -> bool:
+def _wants_color(err: bool = False) -> bool:
     """Colours are for terminals, unless the environment says otherwise (no-color.org, force-color.org)."""
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
         return True
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return (sys.stderr if err else sys.stdout).isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _fail(message: str) -> NoReturn:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import nnlint.files
 from nnlint import fixes, registry, suppress
@@ -23,6 +23,19 @@ if TYPE_CHECKING:
     from nnlint.static.source import Source, SourceError
 
 SYNTAX_ERROR = "NNL000"
+
+
+@dataclass(frozen=True, slots=True)
+class FileResult:
+    """What one file gave."""
+
+    filename: str
+    text: str = ""
+    findings: tuple[Finding, ...] = ()
+    not_run: tuple[NotRun, ...] = ()
+
+
+Treatment: TypeAlias = Callable[[bytes, FileResult], FileResult]
 
 
 @dataclass(frozen=True)
@@ -49,19 +62,20 @@ class Linter:
         }
         return cls(pages, registry.rules(codes), codes, ignores, config.exclude, config.root)
 
-    def check(self, paths: Iterable[str | Path]) -> Report:
-        """Everything there is to say about the files and folders; `-` is standard input."""
+    def check(self, paths: Iterable[str | Path], treat: Treatment | None = None) -> Report:
+        """Everything there is to say about the files and folders; `-` is standard input.
+
+        What `treat` makes of a file's bytes and result (it may repair the file) takes the result's place.
+        """
         started = time.perf_counter()
         findings: list[Finding] = []
         sources: dict[str, str] = {}
         names = [str(path) for path in paths]
-        found = nnlint.files.discover(
-            [Path(name) for name in names if name != nnlint.files.STDIN], self.exclude, self.root
-        )
+        found = self.discover(names)
         not_run = found.not_run
         read_stdin = nnlint.files.STDIN in names
         for name in (*((nnlint.files.STDIN,) if read_stdin else ()), *map(str, found.files)):
-            result = self._check_file(name)
+            result = self._check_file(name, treat)
             findings.extend(result.findings)
             not_run.extend(result.not_run)
             if result.findings:
@@ -74,10 +88,15 @@ class Linter:
             sources=sources,
         )
 
+    def discover(self, paths: Iterable[str]) -> nnlint.files.Discovery:
+        """The files that the paths stand for; `-` is none."""
+        named = [Path(path) for path in paths if path != nnlint.files.STDIN]
+        return nnlint.files.discover(named, self.exclude, self.root)
+
     def check_text(self, text: str, filename: str = "<text>") -> Report:
         """The same for a text that is no file."""
         started = time.perf_counter()
-        result = self._check_bytes(text.encode(), filename)
+        result = self.check_bytes(text.encode(), filename)
         return Report(
             findings=tuple(sorted(result.findings)),
             not_run=tuple(result.not_run),
@@ -86,22 +105,25 @@ class Linter:
             sources={filename: text},
         )
 
-    def _check_file(self, name: str) -> _Result:
-        if name == nnlint.files.STDIN:
-            return self._check_bytes(sys.stdin.buffer.read(), "<stdin>")
+    def _check_file(self, name: str, treat: Treatment | None) -> FileResult:
         try:
-            data = Path(name).read_bytes()
+            if name == nnlint.files.STDIN:
+                name, data = nnlint.files.STDIN_NAME, sys.stdin.buffer.read()
+            else:
+                data = Path(name).read_bytes()
         except OSError as error:
-            return _Result(name, not_run=(NotRun("read", error.strerror or str(error), name),))
-        return self._check_bytes(data, name)
+            return FileResult(name, not_run=(NotRun("read", error.strerror or str(error), name),))
+        result = self.check_bytes(data, name)
+        return treat(data, result) if treat else result
 
-    def _check_bytes(self, data: bytes, filename: str) -> _Result:
+    def check_bytes(self, data: bytes, filename: str) -> FileResult:
+        """What there is to say about one file that holds these bytes."""
         # Only here does linting pay for libcst; `nnlint rules` and `nnlint explain` never do.
         from nnlint.static.source import Source, SourceError
 
         source = Source.from_bytes(data, filename)
         if not source.gate():
-            return _Result(filename)
+            return FileResult(filename)
         try:
             due = [rule for rule in self.rules if _may_speak(rule, source.text)]
             findings, not_run = _run(due, source)
@@ -110,17 +132,17 @@ class Linter:
         codes = self._codes_for(filename)
         wanted = [finding for finding in findings if finding.code in codes]
         kept = suppress.apply(wanted, source.text, filename, self.pages, codes)
-        return _Result(filename, source.text, tuple(kept), tuple(not_run))
+        return FileResult(filename, source.text, tuple(kept), tuple(not_run))
 
-    def _unreadable(self, error: SourceError, data: bytes, filename: str) -> _Result:
+    def _unreadable(self, error: SourceError, data: bytes, filename: str) -> FileResult:
         if SYNTAX_ERROR not in self._codes_for(filename):
-            return _Result(filename)
+            return FileResult(filename)
         page = next(page for page in self.pages if page.code == SYNTAX_ERROR)
         span = Span.of(error.row, error.column, error.row, error.column + 1)
         finding = Finding(
             page.code, page.name, error.message, filename, span, page.severity, Tier.TOOL, page.url
         )
-        return _Result(filename, data.decode(errors="replace"), (finding,))
+        return FileResult(filename, data.decode(errors="replace"), (finding,))
 
     def _codes_for(self, filename: str) -> Collection[str]:
         if not self.per_file_ignores:
@@ -136,16 +158,6 @@ class Linter:
             if GitIgnoreSpec.from_lines([pattern]).match_file(relative):
                 codes -= set(ignored)
         return codes
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """What one file gave."""
-
-    filename: str
-    text: str = ""
-    findings: tuple[Finding, ...] = ()
-    not_run: tuple[NotRun, ...] = ()
 
 
 def _may_speak(rule: Rule, text: str) -> bool:
@@ -185,7 +197,7 @@ def _run(rules: Sequence[Rule], source: Source) -> tuple[list[Finding], list[Not
     spans = {
         node: Span.of(start[0], start[1] + 1, end[0], end[1] + 1) for node, (start, end) in places.items()
     }
-    lines = split_lines(source.text)
+    lines = split_lines(source.text, keepends=True)
     # A function that is called twice is read twice: one place is reported once by one rule.
     findings: dict[tuple[str, Span], Finding] = {}
     for rule, problem in problems:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 STDIN = "-"
+STDIN_NAME = "<stdin>"  # in findings
 
 # Never walked into, whatever .gitignore says: nobody trains from there. Hidden folders are skipped too.
 SKIPPED = frozenset({"__pycache__", "build", "dist", "node_modules", "site-packages", "venv"})

@@ -151,6 +151,10 @@ class Finding:
     def __lt__(self, other: Finding) -> bool:
         return self.sort_key < other.sort_key
 
+    def fixable(self, unsafe: bool = False) -> bool:
+        """Whether it has a fix, and a safe one unless `unsafe` ones will do."""
+        return self.fix is not None and (unsafe or self.fix.applicability is Applicability.SAFE)
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "code": self.code,
@@ -210,6 +214,9 @@ class Report:
     # The text of each file that has findings, as it was linted: reporters draw code frames from it
     # and read nothing themselves. It is not part of the report's value, nor of its JSON.
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    # What `--fix` has dealt with, and whether unsafe fixes were asked for; for people, not in the JSON.
+    fixed: int = field(default=0, compare=False)
+    unsafe_fixes: bool = field(default=False, compare=False)
 
     def status(self, fail_on: Severity = Severity.INFO) -> int:
         """The exit status: 2 if anything was not run, 1 for findings at or above `fail_on`, else 0."""

@@ -36,17 +36,40 @@ def _edit(change: Change, spans: Mapping[cst.CSTNode, Span], lines: Sequence[str
     if change.line:
         first = lines[span.start.row - 1]
         indent = first[: len(first) - len(first.lstrip())]
+        newline = _line_break(first) or _line_break(lines[0]) or "\n"
         row = place.row + 1 if change.after else span.start.row
-        content = "".join(f"{indent}{line}\n" for line in change.code.split("\n"))
-        if row > len(lines):  # after the last line: there may be no newline to stand behind
-            place, content = Position(len(lines), len(lines[-1]) + 1), "\n" + content.rstrip("\n")
+        content = "".join(f"{indent}{line}{newline}" for line in change.code.split("\n"))
+        if row > len(lines):  # after the last line: there may be no line break to stand behind
+            last = lines[-1].rstrip("\r\n")
+            place, content = Position(len(lines), len(last) + 1), newline + content.rstrip("\r\n")
         else:
             place = Position(row, 1)
     return Edit(Span(place, place), content)
 
 
+def _line_break(line: str) -> str:
+    return line[len(line.rstrip("\r\n")) :]
+
+
+def compatible(fixes: Iterable[Fix]) -> list[Fix]:
+    """Those that can be applied together, first come first served; one that touches an earlier one waits.
+
+    The same fix offered twice is there twice, and counts as applied twice.
+    """
+    chosen: list[Fix] = []
+    taken: set[Edit] = set()
+    known: set[tuple[Edit, ...]] = set()
+    for fix in fixes:
+        new = [edit for edit in fix.edits if not (edit in taken and _is_line(edit))]
+        if fix.edits in known or not any(_clash(edit.span, other.span) for edit in new for other in taken):
+            chosen.append(fix)
+            known.add(fix.edits)
+            taken.update(new)
+    return chosen
+
+
 def apply(text: str, fixes: Iterable[Fix]) -> str:
-    """The text with the fixes applied, first come first served; a fix that touches an earlier one waits.
+    """The text with the compatible ones among the fixes applied.
 
     Callers lint and apply again until nothing changes.
     """
@@ -57,15 +80,15 @@ def apply(text: str, fixes: Iterable[Fix]) -> str:
     def offset(position: Position) -> int:
         return starts[position.row - 1] + position.column - 1
 
-    taken: list[tuple[int, int, str]] = []
-    for fix in fixes:
-        edits = [(offset(edit.span.start), offset(edit.span.end), edit.content) for edit in fix.edits]
-        if not any(_clash(edit, other) for edit in edits for other in taken):
-            taken.extend(edits)
-    for start, end, content in sorted(taken, reverse=True):
-        text = text[:start] + content + text[end:]
+    for edit in sorted({edit for fix in compatible(fixes) for edit in fix.edits}, reverse=True):
+        text = text[: offset(edit.span.start)] + edit.content + text[offset(edit.span.end) :]
     return text
 
 
-def _clash(edit: tuple[int, int, str], other: tuple[int, int, str]) -> bool:
-    return edit[0] <= other[1] and other[0] <= edit[1]
+def _clash(span: Span, other: Span) -> bool:
+    return span.start <= other.end and other.start <= span.end
+
+
+def _is_line(edit: Edit) -> bool:
+    """An insertion of whole lines, such as an import: several fixes may share one."""
+    return edit.span.start == edit.span.end and edit.span.start.column == 1 and edit.content.endswith("\n")

@@ -59,6 +59,7 @@ train.py:4:17: NNL000 `torch.softmax` feeds `loss_fn`
 not run: b.py: read: no such file
 
 Found 1 error in 2 files (0.12 s).
+1 fixable with --fix.
 """
 
 

@@ -23,3 +23,8 @@ def reporter_names() -> tuple[str, ...]:
 def reporter(name: str) -> Render:
     """The `render` function of one format."""
     return cast(Render, importlib.import_module(f"{__name__}.{name}").render)
+
+
+def statistics_reporter(name: str) -> Render | None:
+    """The function of one format that counts findings by rule; None if it cannot."""
+    return cast("Render | None", getattr(importlib.import_module(f"{__name__}.{name}"), "statistics", None))

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from nnlint.finding import Finding, NotRun, Related, Report, Severity, Span
 from nnlint.lines import split_lines
 from nnlint.page import PageError, find_pages_dir, load_page
+from nnlint.statistics import by_rule
 
 _WIDTH = 140  # longer source lines are cut around the span
 _STYLES = {
@@ -29,6 +30,11 @@ def render(report: Report, *, color: bool = False) -> str:
     return _Text(report, color).render()
 
 
+def statistics(report: Report, *, color: bool = False) -> str:
+    """How often each rule has spoken, one a line, ending as the whole report does."""
+    return _Text(report, color).statistics()
+
+
 class _Text:
     def __init__(self, report: Report, color: bool) -> None:
         self.report = report
@@ -36,10 +42,27 @@ class _Text:
         self.lines: dict[str, list[str]] = {}
 
     def render(self) -> str:
-        blocks = ["\n".join(self.finding(finding)) for finding in self.report.findings]
+        return self.close(["\n".join(self.finding(finding)) for finding in self.report.findings])
+
+    def statistics(self) -> str:
+        """A line a rule: how often, code, `[*]` if --fix can deal with some of it, name."""
+        counts = by_rule(self.report)
+        width = max((len(str(count.count)) for count in counts), default=0)
+        starred = any(count.fixable for count in counts)
+        lines = [
+            f"{count.count:{width}}  {count.code}  "
+            + (f"{'[*]' if count.fixable else '   '} " if starred else "")
+            + count.name
+            for count in counts
+        ]
+        return self.close(["\n".join(lines)] if lines else [])
+
+    def close(self, blocks: list[str]) -> str:
+        """The blocks, then what did not happen, then the sum."""
         if self.report.not_run:
-            blocks.append("\n".join(self.not_run(entry) for entry in self.report.not_run))
-        return "\n\n".join([*blocks, self.summary()]) + "\n"
+            blocks = [*blocks, "\n".join(self.not_run(entry) for entry in self.report.not_run)]
+        ending = "\n".join(filter(None, (self.summary(), self.fixable())))
+        return "\n\n".join([*blocks, ending]) + "\n"
 
     def paint(self, text: str, style: str) -> str:
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self.color else text
@@ -113,9 +136,22 @@ class _Text:
             if counts[severity]
         ]
         time = f" ({report.seconds:.2f} s)."
+        if report.fixed:
+            left = len(report.findings)
+            total = _count(report.fixed + left, "finding")
+            return f"Found {total} ({report.fixed} fixed, {left} remaining) in {files}{time}"
         if not parts:
             return f"No findings in {files}{time}"
         return f"Found {_enumerate(parts)} in {files}{time}"
+
+    def fixable(self) -> str:
+        """How many of the findings `--fix` could deal with; empty if there is none."""
+        fixable = sum(finding.fixable(self.report.unsafe_fixes) for finding in self.report.findings)
+        hidden = sum(finding.fixable(unsafe=True) for finding in self.report.findings) - fixable
+        more = f" ({_count(hidden, 'hidden fix', 'es')} can be enabled with --unsafe-fixes)" if hidden else ""
+        if not fixable and not hidden:
+            return ""
+        return f"{fixable or 'None'} fixable with --fix{more}."
 
 
 def _lead(name: str) -> str:
@@ -154,8 +190,8 @@ def _columns(text: str) -> int:
     return len(shown) + wide - sum(unicodedata.combining(char) != 0 for char in shown)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _count(number: int, noun: str, ending: str = "s") -> str:
+    return f"{number} {noun}{'' if number == 1 else ending}"
 
 
 def _enumerate(parts: Sequence[str]) -> str:

@@ -44,7 +44,9 @@ class _Positions(CodegenState):
             self._advance(token)
 
     def _advance(self, value: str) -> None:
-        rows = value.count("\n") or (value.count("\r") if "\r" in value else 0)
+        rows = value.count("\n")
+        if "\r" in value:
+            rows += value.count("\r") - value.count("\r\n")
         if rows:
             self.row += rows
             self.column = len(value) - max(value.rfind("\n"), value.rfind("\r")) - 1

@@ -55,13 +55,17 @@ class Source:
         return GATE.search(self.data) is not None
 
     @cached_property
+    def encoding(self) -> str:
+        """As the file declares it; may raise SyntaxError."""
+        return tokenize.detect_encoding(io.BytesIO(self.data).readline)[0]
+
+    @cached_property
     def text(self) -> str:
         """The decoded text; line ends stay as they are."""
         if b"\0" in self.data:
             raise SourceError("not a Python file: it contains null bytes")
         try:
-            encoding, _ = tokenize.detect_encoding(io.BytesIO(self.data).readline)
-            return self.data.decode(encoding)
+            return self.data.decode(self.encoding)
         except SyntaxError as error:
             raise SourceError(f"cannot decode the file: {error.msg or error}") from None
         except UnicodeDecodeError as error:

@@ -1,0 +1,181 @@
+"""Repairs files: applies what fixes findings offer until none is left, and writes all of it or nothing."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from nnlint import fixes
+from nnlint.engine import FileResult, Linter
+from nnlint.files import STDIN_NAME
+from nnlint.finding import Finding, NotRun
+
+# A fix may bring the next one into sight; fixes that go on for longer are going round in circles.
+MOST_ROUNDS = 20
+
+
+class FixError(Exception):
+    """A file that stays as it is; the message says why, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One file, before and after."""
+
+    filename: str
+    before: bytes
+    after: bytes
+    encoding: str
+
+
+@dataclass(slots=True)
+class Fixer:
+    """A treatment for `Linter.check`. With `write`, files are changed; standard input never is."""
+
+    linter: Linter
+    unsafe: bool
+    write: bool
+    fixed: int = 0
+    hidden: int = 0  # left alone in the files that were seen, because unsafe
+    changed: list[Changed] = field(default_factory=list)
+    stdin: bytes = b""  # what standard input became
+
+    def __call__(self, data: bytes, result: FileResult) -> FileResult:
+        """The result after the repair; after none where there is nothing to repair, or no way to."""
+        if result.filename == STDIN_NAME:
+            self.stdin = data
+        try:
+            after, count, left = self._repair(data, result) if self._due(result) else (data, 0, result)
+            if after != data:
+                self._keep(result.filename, data, after)
+        except FixError as error:
+            return replace(result, not_run=(*result.not_run, NotRun("fix", str(error), result.filename)))
+        self.fixed += count
+        self.hidden += sum(finding.fix is not None for finding in left.findings)
+        return left
+
+    def _due(self, result: FileResult) -> list[Finding]:
+        return [finding for finding in sorted(result.findings) if finding.fixable(self.unsafe)]
+
+    def _repair(self, data: bytes, result: FileResult) -> tuple[bytes, int, FileResult]:
+        """The new bytes, how many findings they do away with, and what is left to say."""
+        from nnlint.static.source import Source
+
+        encoding = Source.from_bytes(data, result.filename).encoding
+        text = data.decode(encoding)
+        if text.encode(encoding) != data:
+            raise FixError(f"the file cannot be written back as {encoding} without other changes")
+        if why := _fault(data, result.filename):
+            raise FixError(f"this Python does not compile the file, so no fix can be checked: {why}")
+        count = 0
+        for _ in range(MOST_ROUNDS):
+            due = fixes.compatible([finding.fix for finding in self._due(result) if finding.fix])
+            if not due:
+                return data, count, result
+            text = fixes.apply(text, due)
+            data = text.encode(encoding)
+            if why := _fault(data, result.filename):
+                raise FixError(f"the fixed file would not compile, so it stays as it is: {why}")
+            count += len(due)
+            result = self.linter.check_bytes(data, result.filename)
+        raise FixError(
+            f"fixes keep calling for more fixes after {MOST_ROUNDS} rounds; the file stays as it is"
+        )
+
+    def _keep(self, filename: str, before: bytes, after: bytes) -> None:
+        from nnlint.static.source import Source
+
+        if filename == STDIN_NAME:
+            self.stdin = after
+        elif self.write:
+            write(Path(filename), before, after)
+        self.changed.append(Changed(filename, before, after, Source.from_bytes(before, filename).encoding))
+
+    def summary(self) -> str:
+        """What a run that wrote nothing would have done."""
+        more = f"{self.hidden} additional" if self.fixed else f"{self.hidden}"
+        rest = f" ({more} {'fix' if self.hidden == 1 else 'fixes'} available with --unsafe-fixes)"
+        count = f"{self.fixed} finding{'' if self.fixed == 1 else 's'}" if self.fixed else "nothing"
+        return f"Would fix {count}{rest if self.hidden else ''}."
+
+
+def _fault(data: bytes, filename: str) -> str:
+    """Why Python would not compile it; empty if it would."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(data, filename, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        return f"line {error.lineno}: {error.msg}"
+    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
+        return " ".join(str(error).split()) or type(error).__name__
+    return ""
+
+
+def write(path: Path, before: bytes, after: bytes) -> None:
+    """Puts a new file in the old one's place, in one step and with its permissions.
+
+    A symbolic link stays one: the file that it leads to is replaced.
+    """
+    try:
+        path = path.resolve(strict=True)
+        mode = path.stat().st_mode
+        if not mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not os.access(path, os.W_OK):
+            raise FixError("the file is read-only")
+        if path.read_bytes() != before:
+            raise FixError("the file was changed by someone else in the meantime")
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".nnlint", dir=path.parent)
+        new = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(after)
+                stream.flush()
+                os.fsync(stream.fileno())
+            _take_after(new, path, mode)
+            new.replace(path)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise FixError(f"cannot write: {error.strerror or error}") from None
+
+
+def _take_after(new: Path, old: Path, mode: int) -> None:
+    """The old file's owner, where that is allowed, and its permissions."""
+    owner = old.stat()
+    if hasattr(os, "chown") and (owner.st_uid, owner.st_gid) != (new.stat().st_uid, new.stat().st_gid):
+        try:
+            os.chown(new, owner.st_uid, owner.st_gid)
+        except PermissionError:
+            mode &= ~(stat.S_ISUID | stat.S_ISGID)
+    new.chmod(stat.S_IMODE(mode))
+
+
+def diff(changes: Sequence[Changed]) -> bytes:
+    """A unified diff, file by file, in each file's own encoding: `patch` can apply it."""
+    return b"".join(map(_diff, changes))
+
+
+def _diff(change: Changed) -> bytes:
+    import difflib
+
+    # The byte order mark is part of the first line here, or the diff would not fit the file.
+    encoding = change.encoding.removesuffix("-sig")
+    old, new = (_lines(data.decode(encoding)) for data in (change.before, change.after))
+    body = (
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+        for line in list(difflib.unified_diff(old, new))[2:]
+    )
+    name = os.fsencode(change.filename)
+    head = b"" if change.filename == STDIN_NAME else b"--- %s\n+++ %s\n" % (name, name)
+    return head + "".join(body).encode(encoding)
+
+
+def _lines(text: str) -> list[str]:
+    lines = text.split("\n")
+    return [*(line + "\n" for line in lines[:-1]), *([lines[-1]] if lines[-1] else [])]
