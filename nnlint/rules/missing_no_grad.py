@@ -10,6 +10,8 @@ from nnlint.rule import Problem, Rule
 from nnlint.static.values import Event, EventKind, Kind
 
 if TYPE_CHECKING:
+    import libcst as cst
+
     from nnlint.static.model import ScriptModel
 
 
@@ -19,22 +21,45 @@ class MissingNoGrad(Rule):
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         if not script.complete:
             return
+        said = set[int]()
+        trained = _trained_places(script)
         for evaluation in script.evaluations:
             forward = evaluation.forward
-            if forward.grad is not True or evaluation.home.trains or _wants_gradient(script, forward):
+            if id(evaluation.home) in said or forward.grad is not True or evaluation.home.trains:
                 continue
-            if _switched_elsewhere(script, forward):
+            if _wants_gradient(script, forward) or _switched_elsewhere(script, forward):
                 continue
-            assert forward.target is not None
-            assert forward.call.node is not None
+            place = _place(forward, trained)
+            if place is None or forward.target is None:
+                continue
+            said.add(id(evaluation.home))
             name = script.name_of(forward.target, "the model")
             yield self.problem(
-                forward.call.node,
+                place,
                 f"`{name}` is evaluated here with gradients on: autograd keeps every activation of "
                 f"this pass in memory for "
                 f"a backward pass that never comes; put the pass under `torch.no_grad()`",
                 why=evaluation.why,
             )
+
+
+def _trained_places(script: ScriptModel) -> set[int]:
+    """ids of the nodes where training calls its model, or a function that does."""
+    return {
+        id(node)
+        for event in script.events_of(EventKind.FORWARD)
+        if script.evaluations.trains(event)
+        for node in (event.call.node, *(frame.node for frame in event.frame.chain() if frame.function))
+    }
+
+
+def _place(forward: Event, trained: set[int]) -> cst.CSTNode | None:
+    """The forward, or where a helper that training shares was called for this evaluation."""
+    places = (
+        forward.call.node,
+        *(frame.node for frame in forward.frame.chain() if frame.function is not None),
+    )
+    return next((node for node in places if id(node) not in trained), places[0])
 
 
 _SWITCH = re.compile(r"no_?grad|eval|infer|grad_enabled|freeze", re.IGNORECASE)

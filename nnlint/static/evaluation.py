@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import libcst as cst
+
 from nnlint.static import duck, torch_api
 from nnlint.static.layers import contents
 from nnlint.static.splits import EVALUATION, split_of
 from nnlint.static.state import roots
 from nnlint.static.updates import owners, trained
 from nnlint.static.values import Event, EventKind, Kind, Value
+from nnlint.static.walk import descend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from nnlint.static.loops import DataPass
     from nnlint.static.model import ScriptModel
+    from nnlint.static.scan import FunctionInfo
 
 # Wrappers reach the module itself under these attributes.
 INNER = frozenset({"module", "model", "_orig_mod", "_fsdp_wrapped_module"})
@@ -214,11 +218,16 @@ class Evaluations:
             return True, "the model is in evaluation mode, and its output is only compared with the targets"
         names = [
             loader.name if loader is not None else "",
-            *(info.name for info in event.frame.functions()[:1]),
+            *(info.name for info in event.frame.functions()[:1] if not _unit_test(info)),
         ]
         if not home.trains and any(speaks_of_evaluation(name) for name in names):
             return True, "nothing is back-propagated, and its output is only compared with the targets"
         return None
+
+
+def _unit_test(info: FunctionInfo) -> bool:
+    """Whether `test_…` checks code rather than a model."""
+    return info.name.startswith("test") and any(isinstance(node, cst.Assert) for node in descend(info.node))
 
 
 def _inputs(event: Event) -> Iterator[Value]:
