@@ -21,7 +21,10 @@ SAME_SCALE = LOOK_THROUGH | {
     "getitem", "index_select", "masked_select", "narrow", "part", "item_of", "gather", "interpolate",
     "upsample", "select",
 }  # fmt: skip
-JOINED = frozenset({"cat", "stack"})
+JOINED = frozenset({
+    "cat", "stack", "numpy.concatenate", "numpy.vstack", "numpy.hstack", "numpy.stack", "numpy.array",
+    "numpy.asarray", "tensor", "as_tensor",
+})  # fmt: skip
 # Layers whose output can be any number: scores before an activation.
 RAW = frozenset({
     "linear", "bilinear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
@@ -57,10 +60,10 @@ def _behind(
             return [item for part in parts for item in _behind(part, test, through, seen) or []] or None
     elif value.result is not None:
         parts = [value.result]
-    elif value.op in through and value.args:
-        parts = value.args[:1]
     elif value.op in JOINED and value.args and value.args[0].kind is Kind.SEQUENCE:
         parts = [*value.args[0].args, *([value.args[0].element] if value.args[0].element is not None else [])]
+    elif value.op in through and value.args:
+        parts = value.args[:1]
     else:
         return [value] if test(value) else None
     found: list[Value] = []
