@@ -2,34 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nnlint.finding import Applicability, Edit, Fix, Position, Span
 from nnlint.lines import split_lines
-from nnlint.rule import Change, Draft, Replacement
+from nnlint.rule import Change, Draft, Insertion, Removal, Replacement
 
 if TYPE_CHECKING:
     import libcst as cst
 
 
+_COMMENT = re.compile(r"#.*")
+_REST_OF_LINE = re.compile(r"\s*,?\s*(?:#.*)?")
+
+
 def fix_of(
     draft: Draft, page_level: Applicability | None, spans: Mapping[cst.CSTNode, Span], lines: Sequence[str]
-) -> Fix:
-    """The fix in terms of text; `spans` knows the place of every node in the draft."""
+) -> Fix | None:
+    """The fix in terms of text; `spans` knows the place of every node in the draft.
+
+    None if it would take more away than it should; one that drops a comment is unsafe.
+    """
     level = draft.applicability or page_level or Applicability.UNSAFE
-    edits = tuple(_edit(change, spans, lines) for change in draft.changes)
+    edits = []
+    for change in draft.changes:
+        edit = _edit(change, spans, lines)
+        if edit is None:
+            return None
+        edits.append(edit)
+        if edit.span.start != edit.span.end and _comments(_text(edit.span, lines)) - _comments(edit.content):
+            level = Applicability.UNSAFE
     return Fix(draft.message, level, tuple(sorted(edits)))
 
 
-def nodes_of(draft: Draft) -> list[cst.CSTNode]:
+def nodes_of(draft: Draft) -> Iterator[cst.CSTNode]:
     """The nodes whose places `fix_of` needs."""
-    return [change.node if isinstance(change, Replacement) else change.anchor for change in draft.changes]
+    for change in draft.changes:
+        if isinstance(change, Insertion):
+            yield change.anchor
+            continue
+        yield change.node
+        if isinstance(change, Removal) and change.after is not None:
+            yield change.after
 
 
-def _edit(change: Change, spans: Mapping[cst.CSTNode, Span], lines: Sequence[str]) -> Edit:
+def _comments(code: str) -> set[str]:
+    """The comments in a piece of code; a `#` in a string may pass for one."""
+    return {comment.rstrip() for comment in _COMMENT.findall(code)} if "#" in code else set()
+
+
+def _text(span: Span, lines: Sequence[str]) -> str:
+    first, last = span.start.row - 1, span.end.row - 1
+    if first == last:
+        return lines[first][span.start.column - 1 : span.end.column - 1]
+    tail = lines[last][: span.end.column - 1] if last < len(lines) else ""
+    return "\n".join([lines[first][span.start.column - 1 :], *lines[first + 1 : last], tail])
+
+
+def _edit(change: Change, spans: Mapping[cst.CSTNode, Span], lines: Sequence[str]) -> Edit | None:
     if isinstance(change, Replacement):
         return Edit(spans[change.node], change.code)
+    if isinstance(change, Removal):
+        return _removal(change, spans, lines)
     span = spans[change.anchor]
     place = span.end if change.after else span.start
     content = change.code
@@ -45,6 +81,15 @@ def _edit(change: Change, spans: Mapping[cst.CSTNode, Span], lines: Sequence[str
         else:
             place = Position(row, 1)
     return Edit(Span(place, place), content)
+
+
+def _removal(change: Removal, spans: Mapping[cst.CSTNode, Span], lines: Sequence[str]) -> Edit | None:
+    span = spans[change.node]
+    before = lines[span.start.row - 1][: span.start.column - 1]
+    rest = lines[span.end.row - 1][span.end.column - 1 :].rstrip("\r\n")
+    if not before.strip() and _REST_OF_LINE.fullmatch(rest):
+        return Edit(Span(Position(span.start.row, 1), Position(span.end.row + 1, 1)), "")
+    return Edit(Span(spans[change.after].end, span.end), "") if change.after is not None else None
 
 
 def _line_break(line: str) -> str:

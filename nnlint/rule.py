@@ -36,7 +36,18 @@ class Insertion:
     line: bool = False
 
 
-Change: TypeAlias = "Replacement | Insertion"
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """`node` goes: with its whole lines (comma and comment too) where nothing else stands on them.
+
+    Otherwise from the end of `after`, the argument before it; without `after` there is then no fix.
+    """
+
+    node: cst.CSTNode
+    after: cst.CSTNode | None = None
+
+
+Change: TypeAlias = "Replacement | Insertion | Removal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 
 from nnlint.finding import Applicability, Edit, Fix, Span
 from nnlint.fixes import apply, fix_of
-from nnlint.rule import Draft, Insertion
+from nnlint.rule import Draft, Insertion, Removal, Replacement
 
 NODE = cst.Pass()
 
@@ -58,10 +58,52 @@ def test_an_insertion_goes_before_or_after_inline_or_as_a_line(
     source = "if a:\n    b" + end
     spans: dict[cst.CSTNode, Span] = {NODE: Span.of(2, 5, 2, 6)}
     fix = fix_of(Draft("m", (insertion,)), None, spans, source.splitlines())
+    assert fix is not None
     assert apply(source, [fix]).rstrip("\n") == text.rstrip("\n")
 
 
 def test_a_draft_may_be_bolder_than_its_page() -> None:
     draft = Draft("m", (Insertion(NODE, "x"),), Applicability.UNSAFE)
     spans: dict[cst.CSTNode, Span] = {NODE: Span.of(1, 1, 1, 2)}
-    assert fix_of(draft, Applicability.SAFE, spans, ["a"]).applicability is Applicability.UNSAFE
+    fix = fix_of(draft, Applicability.SAFE, spans, ["a"])
+    assert fix is not None
+    assert fix.applicability is Applicability.UNSAFE
+
+
+@pytest.mark.parametrize(
+    ("source", "span", "after", "text"),
+    [
+        pytest.param("f(\n  a,\n  b,  # c\n)\n", (3, 3, 3, 4), (2, 3, 2, 4), "f(\n  a,\n)\n", id="its lines"),
+        pytest.param("f(a, b)\n", (1, 6, 1, 7), (1, 3, 1, 4), "f(a)\n", id="up to the one before"),
+        pytest.param("f(a, b,)\n", (1, 6, 1, 7), (1, 3, 1, 4), "f(a,)\n", id="with a comma after"),
+        pytest.param("x = 1; y\n", (1, 8, 1, 9), None, None, id="not without the rest of the line"),
+    ],
+)
+def test_a_removal_takes_whole_lines_where_it_can(
+    source: str, span: tuple[int, int, int, int], after: tuple[int, int, int, int] | None, text: str | None
+) -> None:
+    other = cst.Pass()
+    spans: dict[cst.CSTNode, Span] = {NODE: Span.of(*span)}
+    if after is not None:
+        spans[other] = Span.of(*after)
+    removal = Removal(NODE, other if after is not None else None)
+    fix = fix_of(Draft("m", (removal,)), Applicability.SAFE, spans, source.splitlines(keepends=True))
+    assert (apply(source, [fix]) if fix else None) == text
+    if fix:
+        assert fix.applicability is (Applicability.UNSAFE if "#" in source else Applicability.SAFE)
+
+
+def test_a_replacement_that_drops_a_comment_is_unsafe() -> None:
+    source = "f(  # why\n  g())\n"
+    spans: dict[cst.CSTNode, Span] = {NODE: Span.of(1, 1, 2, 7)}
+    fix = fix_of(Draft("m", (Replacement(NODE, "g()"),)), Applicability.SAFE, spans, source.splitlines())
+    assert fix is not None
+    assert fix.applicability is Applicability.UNSAFE
+    kept = fix_of(Draft("m", (Replacement(NODE, source),)), Applicability.SAFE, spans, source.splitlines())
+    assert kept is not None
+    assert kept.applicability is Applicability.SAFE
+
+
+def test_a_line_that_two_fixes_insert_is_inserted_once() -> None:
+    first, second = (_fix((1, 1, 1, 1, "import x\n"), (2, at, 2, at + 1, "y")) for at in (1, 3))
+    assert apply("ab\nc.d\n", [first, second, first]) == "import x\nab\ny.y\n"
