@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.finding import Severity
-from nnlint.rule import Problem, Rule
-from nnlint.static.scores import losses_of, surely
+import libcst as cst
+
+from nnlint.finding import Applicability, Severity
+from nnlint.rule import Draft, Problem, Removal, Replacement, Rule
+from nnlint.static.rewrite import code_of, lines_of, operand
+from nnlint.static.scores import Loss, losses_of, surely
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
+    from nnlint.static.values import Value
 
 SQUASHING = {
     "softmax": "softmax",
@@ -36,6 +40,7 @@ class ActivationBeforeCrossEntropy(Rule):
                     f"logits: it applies log-softmax itself, so the gradients shrink and the loss cannot "
                     f"approach zero; pass the logits",
                     related=((loss.node, "the loss"),),
+                    fix=_without(script, value, loss),
                 )
             for value in surely(loss.prediction, lambda value: value.op == "log_softmax"):
                 yield self.problem(
@@ -43,3 +48,42 @@ class ActivationBeforeCrossEntropy(Rule):
                     f"{script.text(loss.node)} applies log-softmax itself; the one before it changes nothing",
                     severity=Severity.INFO,
                 )
+
+
+def _without(script: ScriptModel, value: Value, loss: Loss) -> Draft | None:
+    """Takes the activation away; what else reads the model's output then gets logits as well."""
+    message = f"pass the logits, without {SQUASHING[value.op]}"
+    layer, node = value.receiver, value.node
+    if not isinstance(node, cst.Call) or value.op == "gumbel_softmax":
+        return None
+    if layer is not None and layer.node is node:
+        last = _last_layer(script, node)
+        return Draft(message, (Removal(*last),)) if last else None
+    scores = operand(script, value)
+    if scores is None:
+        return None
+    if line := _own_line(value, node, scores):
+        return Draft(message, (Removal(line),))
+    in_loss = isinstance(loss.node, cst.Call) and any(arg.value is node for arg in loss.node.args)
+    level = Applicability.SAFE if in_loss else Applicability.UNSAFE
+    return Draft(message, (Replacement(node, code_of(script, scores)),), level)
+
+
+def _last_layer(script: ScriptModel, node: cst.Call) -> tuple[cst.Arg, cst.Arg] | None:
+    """The activation as the last of an `nn.Sequential`'s layers, and the one before it."""
+    for container in script.calls_of("torch.nn.Sequential"):
+        if isinstance(container.node, cst.Call) and len(container.node.args) > 1:
+            *_, before, last = container.node.args
+            if last.value is node:
+                return last, before
+    return None
+
+
+def _own_line(value: Value, node: cst.Call, scores: cst.BaseExpression) -> cst.CSTNode | None:
+    """`x = F.softmax(x, dim=1)` as a line of its function: without the activation it does nothing."""
+    functions = value.frame.functions() if value.frame is not None else []
+    for line in lines_of(functions[0].node) if functions else ():
+        statement = line.body[0]
+        if isinstance(statement, cst.Assign) and statement.value is node and len(statement.targets) == 1:
+            return line if statement.targets[0].target.deep_equals(scores) else None
+    return None

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+import libcst as cst
+
+from nnlint.rule import Change, Draft, Problem, Replacement, Rule
+from nnlint.static.rewrite import functional, is_method, mentions, operand
 from nnlint.static.scores import surely
 from nnlint.static.zeros import LOGARITHMS, in_training_graph, reaches_zero, untaken_risks
 
@@ -25,7 +28,7 @@ class UnsafeLog(Rule):
             if id(call) in elsewhere or not call.args or not in_training_graph(call) or call.node is None:
                 continue
             if reaches_zero(call.args[0]):
-                yield self.problem(call.node, self._message(script, call))
+                yield self.problem(call.node, self._message(script, call), fix=_stable(script, call))
 
     def _message(self, script: ScriptModel, call: Value) -> str:
         operand = script.name_of(call.args[0], "its argument")
@@ -39,3 +42,49 @@ class UnsafeLog(Rule):
             f"`{operand}` can be exactly 0, so `{script.text(call.node, 40)}` is -inf and the gradient "
             f"is not finite; add a small eps or clamp it before the logarithm"
         )
+
+
+def _stable(script: ScriptModel, call: Value) -> Draft | None:
+    """`torch.log(torch.softmax(x, 1))` -> `torch.log_softmax(x, 1)`; the softmax may have a name."""
+    inner = operand(script, call)
+    if call.node is None or inner is None or call.op != "log" or len(call.args) != 1 or call.kwargs:
+        return None
+    made = call.args[0]
+    named = isinstance(inner, cst.Name) and _used_once(script, call, inner)
+    node = made.node if named else inner
+    code = _logarithm(script, node, made) if isinstance(node, cst.Call) else None
+    if code is None or node is None:
+        return None
+    changes: tuple[Change, ...] = (Replacement(call.node, code),)
+    if isinstance(inner, cst.Name):
+        changes = (Replacement(node, code), Replacement(call.node, inner.value))
+    return Draft(f"use {STABLE[made.op]}", changes)
+
+
+def _used_once(script: ScriptModel, call: Value, name: cst.Name) -> bool:
+    """Whether the name is bound, by a plain assignment beside the call, only to be taken the logarithm of."""
+    made, frame = call.args[0], call.frame
+    if frame is None or made.frame is not frame:
+        return False
+    functions = frame.functions()
+    home = functions[0].node if functions else script.module
+    return mentions(home, name.value) == 2 and any(
+        fact.kind == "name" and fact.name == name.value and getattr(fact.node, "value", None) is made.node
+        for fact in script.facts
+    )
+
+
+def _logarithm(script: ScriptModel, node: cst.Call, made: Value) -> str | None:
+    """The code of the operation that gives the logarithm of a softmax or sigmoid directly."""
+    if made.op not in STABLE or not isinstance(node.func, cst.Attribute):
+        return None
+    base = script.value_of(node.func.value)
+    if not is_method(script, node) and (base is None or base.op not in {"torch", "torch.nn.functional"}):
+        return None
+    code = script.module.code_for_node
+    if made.op == "softmax":
+        return code(node.with_changes(func=node.func.with_changes(attr=cst.Name("log_softmax"))))
+    module, scores = functional(script), operand(script, made)
+    if module is None or scores is None:
+        return None
+    return f"{module}.logsigmoid({code(scores.with_changes(lpar=[], rpar=[]))})"
