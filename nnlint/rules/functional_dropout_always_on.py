@@ -137,14 +137,28 @@ def _looks_at_mode(function: FunctionInfo) -> bool:
 
 
 def _under_training(call: Value) -> bool:
-    """Whether a test around the call asks for the mode (`self.training`, a `training` flag)."""
+    """Whether a test around the call asks for the mode: `self.training`, a `training` flag, a switch that
+    the caller passes."""
     assert call.frame is not None
     for frame in call.frame.tests():
-        if frame.value is not None and any(
-            "train" in part.op or "train" in part.name for part in frame.value.graph()
+        if frame.value is not None and (
+            any("train" in part.op or "train" in part.name for part in frame.value.graph())
+            or _passed(frame.value, call)
         ):
             return True
     return False
+
+
+def _passed(test: Value, call: Value) -> bool:
+    """Whether an argument of the function around, or an item of one, is asked for its truth."""
+    if test.op in {"and", "or", "not"}:
+        return any(_passed(part, call) for part in test.args)
+    function = next(iter(call.frame.functions()), None) if call.frame is not None else None
+    given = {id(parameter.node) for parameter in function.parameters} if function is not None else set()
+    return any(
+        part.op == "param" and id(part.node) in given
+        for part in test.sources(frozenset({"item_of", "getitem"}))
+    )
 
 
 def _own_mode(call: Value) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MOVES = frozenset({"to", "cuda", "cpu", "type_as", "tensor", "as_tensor"})
 RANDOM = frozenset({"rand", "randn", "randint", "randperm", "normal", "rand_like", "randn_like", "bernoulli"})
+ROWS = frozenset({"linspace", "arange", "logspace"})
 # Uses that take no number from the tensor.
 FACTS = frozenset({"shape", "size", "dim", "device", "dtype", "numel", "ndim", "item", "tolist"})
 
@@ -87,6 +88,13 @@ def _placed(value: Value) -> bool:
     return any(part.op in {"cuda", "to"} or "device" in part.kwargs for part in value.graph())
 
 
+def _ends(value: Value) -> bool:
+    """Where no number is taken from the tensor, or one of a row: no dimension, so of any device."""
+    if value.op == "getitem" and len(value.args) == 2 and value.args[0].op in ROWS:
+        return value.args[1].kind is Kind.NUMBER
+    return value.op in FACTS or value.kind is Kind.PARAMETER
+
+
 def _uses(script: ScriptModel) -> tuple[set[int], set[int]]:
     """The tensors that reach a result of some `forward`, and those that are moved where they are used."""
     used: set[int] = set()
@@ -94,7 +102,7 @@ def _uses(script: ScriptModel) -> tuple[set[int], set[int]]:
     for fact in script.facts:
         if fact.kind != "return" or forward_of(fact.frame) is None:
             continue
-        for value in fact.value.graph(stop=lambda part: part.op in FACTS or part.kind is Kind.PARAMETER):
+        for value in fact.value.graph(stop=_ends):
             used.add(id(value))
     for call in script.calls:
         moves = call.op in MOVES or (call.op in RELABEL and call.op != "clone")
