@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.rule import Draft, Problem, Replacement, Rule
+from nnlint.rule import Change, Draft, Insertion, Problem, Replacement, Rule
 from nnlint.static.arguments import surely_absent
 from nnlint.static.values import EventKind, Value
 
@@ -46,8 +46,7 @@ def _feeds_loss(script: ScriptModel, call: Value) -> bool:
 def _named(script: ScriptModel, call: Value) -> Draft | None:
     """The one axis that is known to be of size 1."""
     node = call.node
-    if not isinstance(node, cst.Call) or not isinstance(node.func, cst.Attribute) or node.args:
-        return None
+    assert isinstance(node, cst.Call)
     shape = script.shapes.of(call.args[0])
     if shape is not None:
         ones = [i - len(shape) for i, axis in enumerate(shape) if axis == ()]
@@ -58,6 +57,7 @@ def _named(script: ScriptModel, call: Value) -> Draft | None:
         dim = -1
     else:
         return None
-    return Draft(
-        f"drop axis {dim} only", (Replacement(node, f"{script.module.code_for_node(node.func)}({dim})"),)
-    )
+    change: Change = Replacement(node, f"{script.module.code_for_node(node.func)}({dim})")
+    if node.args:  # torch.squeeze(x)
+        change = Insertion(node.args[-1], f", {dim}", after=True)
+    return Draft(f"drop axis {dim} only", (change,))

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from math import prod
 from typing import TYPE_CHECKING
 
+import libcst as cst
+
 from nnlint.rule import Draft, Problem, Replacement, Rule
 from nnlint.static.axes import Axis, Factor, Shape, flat
+from nnlint.static.rewrite import is_method
 from nnlint.static.values import Value
 
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ class BatchAbsorbingView(Rule):
                     f"`{text}` makes rows of {shapes.describe(width)} numbers, but a sample is "
                     f"{shapes.layout(source[1:])}, so rows hold parts of several samples and -1 hides it in "
                     "the batch axis; keep that axis with flatten(1)",
-                    fix=_flatten(call),
+                    fix=_flatten(script, call),
                 )
 
 
@@ -69,8 +72,14 @@ def _splits_samples(source: Shape, width: Axis) -> bool:
     return prod(f for f in inner if isinstance(f, int)) % width[0] != 0
 
 
-def _flatten(call: Value) -> Draft | None:
-    tensor = call.args[0]
-    if call.node is None or not tensor.name.isidentifier():
+def _flatten(script: ScriptModel, call: Value) -> Draft | None:
+    """`x.view(-1, K)` -> `x.flatten(1)`."""
+    node = call.node
+    if (
+        not isinstance(node, cst.Call)
+        or not is_method(script, node)
+        or not isinstance(node.func, cst.Attribute)
+    ):
         return None
-    return Draft("keep the batch axis", (Replacement(call.node, f"{tensor.name}.flatten(1)"),))
+    tensor = script.module.code_for_node(node.func.value)
+    return Draft("keep the batch axis", (Replacement(node, f"{tensor}.flatten(1)"),))

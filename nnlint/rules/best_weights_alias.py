@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.rule import Change, Draft, Insertion, Problem, Replacement, Rule
-from nnlint.static.imports import first_import, spelling
+from nnlint.rule import Change, Draft, Insertion, Problem, Rule
+from nnlint.static.imports import binds, first_import, spelling
 from nnlint.static.kept import Kept, kept_models, kept_states
 
 if TYPE_CHECKING:
@@ -44,12 +44,14 @@ def _fix(script: ScriptModel, kept: Kept) -> Draft | None:
     node = kept.fact.node.value if kept.whole else kept.call.node  # type: ignore[attr-defined]
     if not isinstance(node, cst.BaseExpression):
         return None
-    code = script.module.code_for_node(node)
     name = spelling(script.module, "copy", "deepcopy")
-    changes: list[Change] = [Replacement(node, f"{name or 'copy.deepcopy'}({code})")]
+    changes: list[Change] = [
+        Insertion(node, f"{name or 'copy.deepcopy'}("),
+        Insertion(node, ")", after=True),
+    ]
     if name is None:
         anchor = first_import(script.module)
-        if anchor is None:
+        if anchor is None or binds(script.module, "copy"):
             return None
         changes.append(Insertion(anchor, "import copy", line=True))
     return Draft("keep a copy", tuple(changes))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from nnlint.rule import Draft, Insertion, Problem, Replacement, Rule
+from nnlint.static.imports import spelling
 from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
@@ -18,32 +19,32 @@ class BooleanOption(Rule):
     words = ("add_argument",)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
-        qualified = any(value.op == "argparse.ArgumentParser" for value in script.calls) and (
-            "import argparse\n" in script.source.text
-        )
+        action = None
+        if any(value.op == "argparse.ArgumentParser" for value in script.calls):
+            action = spelling(script.module, "argparse", "BooleanOptionalAction")
         for call in script.calls_of(".add_argument"):
             if not call.args or call.args[0].kind is not Kind.CONST or not isinstance(call.node, cst.Call):
                 continue
             option = str(call.args[0].const)
             kind, default = call.kwargs.get("type"), call.kwargs.get("default")
             if kind is not None and kind.op == "builtins.bool":
-                yield self._boolean(call, call.node, option, qualified)
+                yield self._boolean(call, call.node, option, action)
             elif kind is None and default is not None and _number(default) and _takes_text(call, option):
                 yield self._number(call.node, option, default)
 
-    def _boolean(self, call: Value, node: cst.Call, option: str, qualified: bool) -> Problem:
+    def _boolean(self, call: Value, node: cst.Call, option: str, action: str | None) -> Problem:
         argument = _argument(node, "type")
         fix = None
         if (
-            qualified
+            action
             and option.startswith("--")
-            and not call.kwargs.keys() & {"nargs", "const", "choices", "action", "**"}
+            and not call.kwargs.keys() & {"nargs", "const", "choices", "action", "metavar", "**"}
         ):
             fix = Draft(
                 f"make `{option}` a flag with a `--no-` form",
                 (
                     Replacement(argument.keyword or argument, "action"),
-                    Replacement(argument.value, "argparse.BooleanOptionalAction"),
+                    Replacement(argument.value, action),
                 ),
             )
         return self.problem(

@@ -177,9 +177,7 @@ def _training_added(node: cst.Call, call: Value) -> Draft | None:
     if not _own_mode(call) or not node.args:
         return None
     last = node.args[-1]
-    return Draft(
-        "Switch it by self.training", (Insertion(last.value, ", training=self.training", after=True),)
-    )
+    return Draft("Switch it by self.training", (Insertion(last, ", training=self.training", after=True),))
 
 
 def _switched(given: cst.BaseExpression, call: Value) -> Draft | None:

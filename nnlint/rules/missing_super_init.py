@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.rule import Draft, Insertion, Problem, Rule
+from nnlint.rule import Change, Draft, Insertion, Problem, Removal, Rule
+from nnlint.static.rewrite import lines_of
 from nnlint.static.scan import ClassInfo, FunctionInfo
 from nnlint.static.values import Fact, Kind, Value
 
@@ -48,7 +49,7 @@ class MissingSuperInit(Rule):
             f"`{cls}.__init__` sets `{fact.name}` {when} `super().__init__()`: an nn.Module cannot register "
             f"modules or parameters until then; call `super().__init__()` first",
             related=((late.node, "too late"),) if late is not None and late.node is not None else (),
-            fix=None if late is not None else _inserted(init),
+            fix=_moved(init, late) if late is not None else _inserted(init),
         )
 
 
@@ -80,14 +81,37 @@ def _initialises(call: Value, owner: Value) -> bool:
 
 
 def _inserted(init: FunctionInfo) -> Draft | None:
+    if init.cls is None or not _takes_nothing(init.cls):
+        return None
+    return _begun_with(init, "super().__init__()")
+
+
+def _moved(init: FunctionInfo, late: Value) -> Draft | None:
+    """The call that comes too late, where it is a line of the body and needs nothing that comes before it."""
+    call = late.node
+    line = next((line for line in lines_of(init.node) if getattr(line.body[0], "value", None) is call), None)
+    if line is None or not isinstance(call, cst.Call):
+        return None
+    if any(not isinstance(arg.value, cst.Name) or arg.value.value != "self" for arg in call.args):
+        return None
+    return _begun_with(init, cst.Module([]).code_for_node(call), Removal(line))
+
+
+def _begun_with(init: FunctionInfo, code: str, *changes: Change) -> Draft | None:
+    """The call becomes the first statement, or the first after the docstring."""
     if not isinstance(init.node.body, cst.IndentedBlock):
         return None
-    first: cst.CSTNode = init.node.body.body[0]
-    if isinstance(first, cst.SimpleStatementLine) and isinstance(first.body[0], cst.Expr):
-        value = first.body[0].value
-        if isinstance(value, (cst.SimpleString, cst.ConcatenatedString)):
-            return Draft(
-                "Call super().__init__() first",
-                (Insertion(first, "super().__init__()", after=True, line=True),),
-            )
-    return Draft("Call super().__init__() first", (Insertion(first, "super().__init__()", line=True),))
+    first = init.node.body.body[0]
+    described = init.node.get_docstring() is not None
+    if described and not any(line is first for line in lines_of(init.node)):
+        return None  # what shares the docstring's line would still come before
+    return Draft("Call super().__init__() first", (Insertion(first, code, described, line=True), *changes))
+
+
+def _takes_nothing(cls: ClassInfo) -> bool:
+    """Whether the base's `__init__` can be called without arguments."""
+    *_, oldest = cls.lineage()
+    for base in cls.lineage():
+        if base is not cls and (init := base.methods.get("__init__")) is not None:
+            return all(parameter.default or parameter.star for parameter in init.parameters[1:])
+    return oldest.base_names() <= {"torch.nn.Module", "lightning.LightningModule"}

@@ -60,14 +60,8 @@ def _operation(value: Value) -> str:
 
 
 def _inside(script: ScriptModel, value: Value, parameter: Value) -> Draft | None:
-    """`nn.Parameter(data).to(device)` -> `nn.Parameter(data.to(device))`."""
+    """`nn.Parameter(data).to(device)` -> `nn.Parameter(data.to(device))`, and `nn.Parameter(data) * 0.1`."""
     node, made = value.node, parameter.node
-    if (
-        not isinstance(node, cst.Call)
-        or not isinstance(node.func, cst.Attribute)
-        or node.func.value is not made
-    ):
-        return None
     if (
         not isinstance(made, cst.Call)
         or not made.args
@@ -77,9 +71,13 @@ def _inside(script: ScriptModel, value: Value, parameter: Value) -> Draft | None
         return None
     data = made.args[0]
     simple = isinstance(data.value, (cst.Name, cst.Attribute, cst.Call, cst.Subscript))
-    tail = node.with_changes(
-        func=node.func.with_changes(value=data.value if simple else _in_parentheses(data.value))
-    )
+    tensor = data.value if simple else _in_parentheses(data.value)
+    if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.value is made:
+        tail: cst.BaseExpression = node.with_changes(func=node.func.with_changes(value=tensor))
+    elif isinstance(node, cst.BinaryOperation) and made in (node.left, node.right):
+        tail = node.with_changes(**{"left" if node.left is made else "right": tensor})
+    else:
+        return None
     whole = made.with_changes(args=[data.with_changes(value=tail), *made.args[1:]])
     return Draft(
         "Move the data, then make it a Parameter", (Replacement(node, script.module.code_for_node(whole)),)

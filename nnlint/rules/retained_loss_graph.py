@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.rule import Draft, Problem, Replacement, Rule
+from nnlint.rule import Draft, Insertion, Problem, Rule
 from nnlint.static.retained import retained
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ class RetainedLossGraph(Rule):
                 f"`{found.name}` keeps `{loss}` with its graph, and so the graph of every step until "
                 f"the end of the loop: "
                 f"memory grows with each batch; add the number, `{loss}.{change}()`",
-                fix=_fix(found.leaf, loss, change),
+                fix=_fix(found.leaf, change),
             )
 
 
-def _fix(leaf: cst.BaseExpression, loss: str, change: str) -> Draft | None:
-    if not isinstance(leaf, (cst.Name, cst.Attribute, cst.Call, cst.Subscript)) or "…" in loss:
+def _fix(leaf: cst.BaseExpression, change: str) -> Draft | None:
+    if not isinstance(leaf, (cst.Name, cst.Attribute, cst.Call, cst.Subscript)):
         return None
-    return Draft(f"add `.{change}()`", (Replacement(leaf, f"{loss}.{change}()"),))
+    return Draft(f"add `.{change}()`", (Insertion(leaf, f".{change}()", after=True),))

@@ -74,10 +74,13 @@ def _made_outside(held: Value, layer: Value) -> bool:
 def _comprehension(script: ScriptModel, held: Value, layer: Value) -> Draft | None:
     """`[nn.Linear(8, 8)] * n` -> `[nn.Linear(8, 8) for _ in range(n)]`."""
     node = held.node
-    if not isinstance(node, cst.BinaryOperation) or not isinstance(node.left, cst.List):
+    if not isinstance(node, cst.BinaryOperation):
         return None
-    if len(node.left.elements) != 1 or node.left.elements[0].value is not layer.node:
+    items, times = (node.left, node.right) if isinstance(node.left, cst.List) else (node.right, node.left)
+    if not isinstance(items, cst.List) or len(items.elements) != 1:
+        return None
+    if items.elements[0].value is not layer.node:
         return None
     code = script.module.code_for_node
-    text = f"[{code(node.left.elements[0].value)} for _ in range({code(node.right)})]"
+    text = f"[{code(items.elements[0].value)} for _ in range({code(times)})]"
     return Draft("Build one layer for each entry", (Replacement(node, text),))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from nnlint.finding import Applicability, Severity
-from nnlint.rule import Draft, Problem, Replacement, Rule
+from nnlint.rule import Change, Draft, Insertion, Problem, Replacement, Rule
 from nnlint.static.arguments import constant, surely_absent
 from nnlint.static.values import Value
 
@@ -31,7 +31,7 @@ class SoftmaxDim(Rule):
                 continue
             dim = constant(call, "dim")
             over_batch = dim == 0 or (type(dim) is int and rank is not None and dim == -rank)
-            if over_batch and rank != 1 and script.shapes.batch_leads(call.args[0]):
+            if over_batch and rank is not None and rank != 1 and script.shapes.batch_leads(call.args[0]):
                 name = script.name_of(call.args[0], "the scores")
                 yield self.problem(
                     made.node,
@@ -50,7 +50,7 @@ class SoftmaxDim(Rule):
         return self.problem(
             made.node,
             f"`{script.text(made.node)}` has no dim: {what}, and PyTorch warns that this will go; give dim",
-            severity=None if wrong else Severity.WARNING,
+            severity=None if wrong else Severity.INFO,
             fix=_with_dim(script, made, rank),
         )
 
@@ -60,10 +60,7 @@ def _with_dim(script: ScriptModel, made: Value, rank: int | None) -> Draft | Non
     if not isinstance(node, cst.Call):
         return None
     dim, level = (1, Applicability.SAFE) if rank == 2 else (-1, Applicability.UNSAFE)
-    argument = cst.Arg(
-        keyword=cst.Name("dim"),
-        value=cst.parse_expression(str(dim)),
-        equal=cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")),
-    )
-    code = script.module.code_for_node(node.with_changes(args=[*node.args, argument]))
-    return Draft(f"give dim={dim}", (Replacement(node, code),), level)
+    change: Change = Replacement(node, f"{script.module.code_for_node(node.func)}(dim={dim})")
+    if node.args:
+        change = Insertion(node.args[-1], f", dim={dim}", after=True)
+    return Draft(f"give dim={dim}", (change,), level)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from nnlint.rule import Draft, Insertion, Problem, Rule
+from nnlint.static.schedules import is_plateau
 from nnlint.static.values import Kind
 
 if TYPE_CHECKING:
@@ -39,8 +40,10 @@ class UncalledMethod(Rule):
             if owner is None or owner.kind not in kinds | {Kind.UNKNOWN}:
                 continue
             text = script.text(method)
+            # A ReduceLROnPlateau is stepped with its metric, and only the author knows which.
+            complete = not any(is_plateau(part) for part in owner.alternatives())
             yield self.problem(
                 method,
                 f"`{text}` only names the method and does not call it, so {effect}; write `{text}()`",
-                fix=Draft(f"Call `{text}()`", (Insertion(method, "()", after=True),)),
+                fix=Draft(f"Call `{text}()`", (Insertion(method, "()", after=True),)) if complete else None,
             )

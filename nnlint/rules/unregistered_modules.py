@@ -27,6 +27,14 @@ HAND_MADE = (
 )
 
 
+# What nn.Module or nn.ModuleDict call something of their own, of the words that people use as keys.
+OWN_NAMES = frozenset({
+    "apply", "bfloat16", "buffers", "children", "clear", "compile", "cpu", "cuda", "double", "eval", "float",
+    "forward", "half", "items", "keys", "modules", "parameters", "pop", "state_dict", "to", "train", "training",
+    "type", "update", "values",
+})  # fmt: skip
+
+
 class UnregisteredModules(Rule):
     words = ("__init__",)
 
@@ -87,6 +95,12 @@ def _handed_on(script: ScriptModel) -> Iterator[Value]:
                     yield from arg.args
 
 
+def _fits(key: cst.SimpleString) -> bool:
+    """Whether nn.ModuleDict takes it as a key: none with a dot, and none of its own attributes."""
+    name = key.evaluated_value
+    return isinstance(name, str) and "." not in name and name not in {"", *OWN_NAMES}
+
+
 def _wrapped(script: ScriptModel, fact: Fact, layer: Value) -> Draft | None:
     """Wrap a list (or a dict with string keys) that is written out at the assignment."""
     node, function = fact.value.node, layer.node
@@ -102,7 +116,8 @@ def _wrapped(script: ScriptModel, fact: Fact, layer: Value) -> Draft | None:
         return None
     if isinstance(node, cst.Dict):
         if not all(
-            isinstance(e, cst.DictElement) and isinstance(e.key, cst.SimpleString) for e in node.elements
+            isinstance(e, cst.DictElement) and isinstance(e.key, cst.SimpleString) and _fits(e.key)
+            for e in node.elements
         ):
             return None
     elif not isinstance(node, (cst.List, cst.ListComp)):

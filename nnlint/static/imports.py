@@ -39,13 +39,30 @@ def spelling(module: cst.Module, package: str, name: str) -> str | None:
 
 
 def first_import(module: cst.Module) -> cst.CSTNode | None:
-    """The first import of the file that is not from `__future__`."""
-    for line, statement in _statements(module):
-        future = (
-            isinstance(statement, cst.ImportFrom)
-            and statement.module is not None
-            and dotted(statement.module) == "__future__"
-        )
-        if not future:
+    """The first line of imports at the top level that has none from `__future__`."""
+    for line, _ in _statements(module):
+        if not any(_from_future(statement) for statement in line.body):
             return line
     return None
+
+
+def _from_future(statement: cst.BaseSmallStatement) -> bool:
+    return (
+        isinstance(statement, cst.ImportFrom)
+        and statement.module is not None
+        and dotted(statement.module) == "__future__"
+    )
+
+
+def binds(module: cst.Module, name: str) -> bool:
+    """Whether a name may mean something already: it stands there, not as an attribute or keyword."""
+    stack: list[cst.CSTNode] = [module]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, cst.Name) and node.value == name:
+            return True
+        if isinstance(node, (cst.Attribute, cst.Arg)):
+            stack.append(node.value)
+        else:
+            stack.extend(node.children)
+    return False
