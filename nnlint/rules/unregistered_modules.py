@@ -30,8 +30,8 @@ HAND_MADE = (
 # What nn.Module or nn.ModuleDict call something of their own, of the words that people use as keys.
 OWN_NAMES = frozenset({
     "apply", "bfloat16", "buffers", "children", "clear", "compile", "cpu", "cuda", "double", "eval", "float",
-    "forward", "half", "items", "keys", "modules", "parameters", "pop", "state_dict", "to", "train", "training",
-    "type", "update", "values",
+    "forward", "half", "items", "keys", "modules", "parameters", "pop", "state_dict", "to", "train", "type",
+    "training", "update", "values",
 })  # fmt: skip
 
 
