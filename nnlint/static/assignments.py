@@ -142,6 +142,8 @@ class AssignmentReader(FunctionReader):
                 middle = self.make(Kind.SEQUENCE, "list", node, rest)
                 return [*value.args[:star], middle, *(value.args[len(value.args) - tail :] if tail else [])]
         if value.element is not None:
+            if value.element.op == "part":
+                return [self.part_of(value.element) for _ in range(count)]
             return [value.element] * count
         if value.op == "batch":
             return [
@@ -165,6 +167,10 @@ class AssignmentReader(FunctionReader):
         for item in items:
             item.receiver = value.receiver
         return items
+
+    def part_of(self, part: Value) -> Value:
+        """One of the parts of a tensor that was split: alike in size, another tensor."""
+        return self.make(part.kind, part.op, part.node, part.args, part.kwargs, part, part.const)
 
     def read_delete(self, node: cst.Del) -> None:
         if isinstance(node.target, cst.Name):

@@ -137,7 +137,9 @@ def part(of: Of, value: Value) -> Shape | None:
     axes, count = list(shape), value.args[1]
     divided = divide(axes[place], (count.const,)) if type(count.const) is int and count.const > 1 else ()
     exact = divided and not any(isinstance(f, tuple) and f[0] == "//" for f in divided)
-    axes[place] = divided if exact and value.const == "chunk" else fresh(value, place % len(shape))
+    axes[place] = (
+        divided if exact and value.const == "chunk" else fresh(value.receiver or value, place % len(shape))
+    )
     return tuple(axes)
 
 
