@@ -1,0 +1,67 @@
+"""See rules/sampling-formula.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.gaussians import UNIFORM_NOISE, densities, is_noise, samples
+from nnlint.static.terms import Term, exponent, identity
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+_LOG_VARIANCE = re.compile(
+    r"log_?_?(?:var|variance|sigma_?(?:2|sq|squared))\w*|\w*_log_?var|lv", re.IGNORECASE
+)
+
+
+class SamplingFormula(Rule):
+    words = ("exp",)
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        if "rand" not in script.source.text and "ormal" not in script.source.text:
+            return
+        known = list(densities(script))
+        drawn = [
+            (sample, scale, power)
+            for sample in samples(script)
+            for scale in sample.scales
+            if (power := exponent(scale)) is not None and power.factor > 0
+        ]
+        halves = {identity(power.value) for _, _, power in drawn if power.factor == 0.5}
+        for sample, scale, power in drawn:
+            density = next((found for found in known if _same(found.log, power)), None)
+            at, noise = scale.node or sample.call.node, sample.noise
+            if at is None:
+                continue
+            if density is not None and density.log.factor == power.factor:
+                name = script.name_of(power.value, "log_var")
+                where = density.call.node
+                yield self.problem(
+                    at,
+                    f"`{script.text(at)}` scales the noise as a standard deviation, but {density.what} "
+                    f"takes it as the variance: the samples do not have the spread that the loss assumes; "
+                    f"use `torch.exp(0.5 * {name})`",
+                    related=((where, density.what),) if where is not None else (),
+                )
+            elif (
+                noise is not None
+                and is_noise(noise, UNIFORM_NOISE)
+                and (density is not None or identity(power.value) in halves)
+            ):
+                yield self.problem(
+                    noise.node or at,
+                    f"`{script.text(noise.node)}` is uniform on [0, 1), so every sample lies above the "
+                    f"mean; the reparametrisation needs standard normal noise, `torch.randn_like`",
+                )
+
+
+def _same(log: Term, power: Term) -> bool:
+    """Whether two exponents speak of one log-variance; in parts of the file that no call connects, by name."""
+    if identity(log.value) == identity(power.value):
+        return True
+    names = {log.value.name.lstrip("_"), power.value.name.lstrip("_")}
+    return len(names) == 1 and _LOG_VARIANCE.fullmatch(names.pop()) is not None

@@ -1,0 +1,77 @@
+"""See rules/unshifted-target.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.scores import losses_of
+from nnlint.static.tokens import Positions, is_causal, positions, read_by
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+
+class UnshiftedTarget(Rule):
+    words = ("cross_entropy", "CrossEntropyLoss", "nll_loss", "NLLLoss", "CausalLM", "LMHeadModel")
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        for loss in losses_of(script, "cross_entropy", "nll_loss"):
+            target = positions(loss.target) if loss.target is not None else None
+            if target is None:
+                continue
+            for read in read_by(loss.prediction):
+                if read.sequence is not target.sequence:
+                    continue
+                ahead = _ahead(read, target)
+                tokens, logits = (
+                    script.name_of(read.sequence, "ids"),
+                    script.name_of(loss.prediction, "logits"),
+                )
+                if ahead == 0:
+                    yield self.problem(
+                        loss.node,
+                        f"the target is `{tokens}` at the very position that the network reads, so copying "
+                        f"its input solves the task and nothing is learned about the next token; compare "
+                        f"the scores `[:, :-1]` with `{tokens}[:, 1:]`",
+                    )
+                elif ahead == 2 and all(first == 1 for _, first in target.slices):
+                    yield self.problem(
+                        loss.node,
+                        f"the target is shifted twice: `{logits}` at one position is compared with the token "
+                        f"two positions on, and the next token is never predicted; shift only once",
+                    )
+                break
+        yield from self._labels(script)
+
+    def _labels(self, script: ScriptModel) -> Iterator[Problem]:
+        """Labels given to a model that shifts them itself."""
+        for call in script.calls_of("module_call"):
+            labels = call.kwargs.get("labels")
+            tokens = call.args[0] if call.args else call.kwargs.get("input_ids")
+            if labels is None or tokens is None or call.node is None:
+                continue
+            if call.receiver is None or not is_causal(call.receiver):
+                continue
+            read, target = positions(tokens), positions(labels)
+            if (
+                read is not None
+                and target is not None
+                and read.sequence is target.sequence
+                and _ahead(read, target) == 1
+            ):
+                yield self.problem(
+                    call.node,
+                    f"`{script.text(labels.node, 30)}` is shifted by one already, and the model shifts "
+                    f"`labels` itself: it is trained on the token two positions on; pass the same ids as "
+                    f"input and as labels",
+                )
+
+
+def _ahead(read: Positions, target: Positions) -> int | None:
+    """How many positions the target is ahead of what is read; None where they are cut on several axes."""
+    axes = {axis for axis, _ in (*read.slices, *target.slices)}
+    if len(axes) > 1:
+        return None
+    return sum(first for _, first in target.slices) - sum(first for _, first in read.slices)
