@@ -10,7 +10,7 @@ import libcst as cst
 from nnlint.rule import Problem, Rule
 from nnlint.static.arguments import argument
 from nnlint.static.torch_api import BATCH_NORMS, DROPOUTS
-from nnlint.static.values import Value
+from nnlint.static.values import EventKind, Value
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
@@ -24,9 +24,14 @@ class DropoutBeforeBatchNorm(Rule):
     words = ("BatchNorm",)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        if _never_evaluated(script):
+            return
+        said = set[int]()
+        quiet = {id(event.target) for event in script.events_of(EventKind.EVAL)}
         for sequential in script.calls_of("torch.nn.Sequential"):
             for first, second in zip(sequential.args, sequential.args[1:], strict=False):
                 if first.op in DROPOUTS and second.op in BATCH_NORMS and not _off(first):
+                    said.add(id(first))
                     yield from self._pair(first.node, second.node)
         for call in script.calls_of("batch_norm"):
             if call.receiver is None or call.input is None:
@@ -35,6 +40,7 @@ class DropoutBeforeBatchNorm(Rule):
                 if (
                     value.op in OPERATIONS
                     and not _off(value)
+                    and not _layers(value) & (said | quiet)
                     and value.frame is not None
                     and call.frame is not None
                 ):
@@ -49,6 +55,20 @@ class DropoutBeforeBatchNorm(Rule):
             "variance that evaluation uses is wrong; put the dropout after the batch norm and its activation",
             related=((norm, "the batch norm"),),
         )
+
+
+def _layers(dropped: Value) -> set[int]:
+    return {id(part) for part in dropped.receiver.alternatives()} if dropped.receiver is not None else set()
+
+
+def _never_evaluated(script: ScriptModel) -> bool:
+    """A whole script whose networks stay in training mode and are kept nowhere, as a GAN's often do: nothing
+    reads the running variance."""
+    return (
+        script.complete
+        and bool(script.training_passes)
+        and not any(True for _ in script.events_of(EventKind.EVAL, EventKind.SAVE))
+    )
 
 
 def _off(dropout: Value) -> bool:

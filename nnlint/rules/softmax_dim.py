@@ -10,6 +10,8 @@ import libcst as cst
 from nnlint.finding import Applicability, Severity
 from nnlint.rule import Change, Draft, Insertion, Problem, Replacement, Rule
 from nnlint.static.arguments import constant, surely_absent
+from nnlint.static.shapes import POINTWISE
+from nnlint.static.torch_api import LOOK_THROUGH
 from nnlint.static.values import Value
 
 if TYPE_CHECKING:
@@ -31,7 +33,9 @@ class SoftmaxDim(Rule):
                 continue
             dim = constant(call, "dim")
             over_batch = dim == 0 or (type(dim) is int and rank is not None and dim == -rank)
-            if over_batch and rank is not None and rank != 1 and script.shapes.batch_leads(call.args[0]):
+            if not over_batch or rank == 1 or (rank is None and _column(call.args[0])):
+                continue
+            if script.shapes.batch_leads(call.args[0]):
                 name = script.name_of(call.args[0], "the scores")
                 yield self.problem(
                     made.node,
@@ -53,6 +57,14 @@ class SoftmaxDim(Rule):
             severity=None if wrong else Severity.INFO,
             fix=_with_dim(script, made, rank),
         )
+
+
+def _column(scores: Value) -> bool:
+    """Whether it may be one number a sample, of which a list-wise loss makes a distribution."""
+    return any(
+        part.op == "getitem"
+        for part in scores.sources(POINTWISE | LOOK_THROUGH | {"add", "sub", "mul", "div"})
+    )
 
 
 def _with_dim(script: ScriptModel, made: Value, rank: int | None) -> Draft | None:
