@@ -1,0 +1,84 @@
+"""Which figures come from the test set: data to be looked at once, when everything is decided."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from nnlint.static.splits import dataset_of, stated_split, whole
+from nnlint.static.values import Kind, Value
+
+_DATA = (
+    r"loader|data|set|iter|batch|ds|dl|gen|x|y|images?|inputs?|labels?|targets?|features?|mask|idx|index"
+    r"|examples"
+)
+_TEST = re.compile(
+    rf"(?:^|_)test(?:ing)?_?(?:{_DATA})(?:$|[_\d]|loader|set|s$)|(?:^|_)(?:{_DATA})_?test(?:$|[_\d])",
+    re.IGNORECASE,
+)
+_OTHER = re.compile(r"val|dev(?:$|[^a-z])|train|(?:^|_)trn", re.IGNORECASE)
+_ANY = re.compile(rf"(?:^|_)(?:\w*loader|{_DATA})(?:$|_)", re.IGNORECASE)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_FAR = 4_000
+
+
+def test_data(figure: Value) -> Value | None:
+    """The test loader, data set or array that a figure was computed on; None where others take part."""
+    found: Value | None = None
+    for source in _sources(figure):
+        side = _is_test(source)
+        if side is False:
+            return None
+        if side is True:
+            found = found or source
+    return found
+
+
+def validation_name(name: str) -> bool:
+    """Whether a loader is called after validation data."""
+    return (
+        re.search(r"(?:^|_)(?:val|valid|validation|dev)(?:$|_|loader|set|dl)", name, re.IGNORECASE)
+        is not None
+    )
+
+
+def _sources(figure: Value) -> Iterator[Value]:
+    """The loaders, data sets and named data behind a figure, nearest first."""
+    seen: set[int] = set()
+    level = [figure]
+    while level and len(seen) < _FAR:
+        below: list[Value] = []
+        for value in level:
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+            if value.kind in (Kind.LOADER, Kind.DATASET) and not value.alts:
+                yield value
+                continue
+            if (
+                value.kind not in (Kind.MODULE, Kind.CONST, Kind.NUMBER, Kind.FUNCTION)
+                and value is not figure
+            ):
+                yield value
+            below.extend(value.made_from())
+            if value.receiver is not None and value.receiver.kind not in (Kind.MODULE, Kind.OPTIMIZER):
+                below.append(value.receiver)
+        level = below
+
+
+def _is_test(source: Value) -> bool | None:
+    """Whether this is test data; None where it does not say."""
+    dataset = dataset_of(source) or source
+    base = whole(dataset)
+    names = [_CAMEL.sub("_", value.name) for value in (source, dataset, base) if value.name]
+    if source.kind in (Kind.LOADER, Kind.DATASET):
+        if any(_OTHER.search(name) for name in names):
+            return False
+        stated = stated_split(base) if base.kind is Kind.DATASET and not base.alts else None
+        if stated is not None and (base.cls is None or "False" not in stated[1]):
+            return "test" in stated[1] or stated[1] == "train=False"
+    elif source.kind not in (Kind.UNKNOWN, Kind.TENSOR):
+        return None
+    if any(_TEST.search(name) and not _OTHER.search(name) for name in names):
+        return True
+    return False if any(_ANY.search(name) and _OTHER.search(name) for name in names) else None
