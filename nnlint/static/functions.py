@@ -162,6 +162,8 @@ class FunctionReader(CallReader):
             and parameter.default is None
         ):
             kind = Kind.TENSOR
+        if kind is None and info.name == "__getitem__" and info.cls is not None and info.cls.is_dataset:
+            kind = Kind.NUMBER  # the index of a sample
         value.kind = kind or Kind.UNKNOWN
         if parameter.default is not None:
             default = self.evaluate(parameter.default)

@@ -85,6 +85,28 @@ def _sequence(
     return None
 
 
+def _deque(
+    reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode
+) -> Value | None:
+    value = reader.make(Kind.SEQUENCE, "collections.deque", node, args[:0], kwargs)
+    if args and args[0].kind is Kind.SEQUENCE:
+        value.args, value.element = list(args[0].args), args[0].element
+    if len(args) > 1:
+        value.kwargs = {"maxlen": args[1], **kwargs}
+    return reader.record_call(value)
+
+
+def _drawn(
+    reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode
+) -> Value | None:
+    """`random.sample(memory, n)`: some of the items."""
+    if not args or args[0].kind is not Kind.SEQUENCE or not (args[0].args or args[0].element):
+        return None
+    value = reader.make(Kind.SEQUENCE, "list", node)
+    value.element = reader.iterate(args[0], node)
+    return reader.record_call(value)
+
+
 def _mapping(
     reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode
 ) -> Value | None:
@@ -206,6 +228,9 @@ BY_NAME: dict[str, _Handler] = {
     "builtins.sorted": _sequence,
     "builtins.dict": _mapping,
     "collections.OrderedDict": _mapping,
+    "collections.deque": _deque,
+    "random.sample": _drawn,
+    "random.choices": _drawn,
     "copy.deepcopy": _deepcopy,
     "builtins.setattr": _setattr,
     "functools.partial": _partial,

@@ -93,8 +93,14 @@ def permute(of: Of, value: Value) -> Shape | None:
 
 def squeeze(of: Of, value: Value) -> Shape | None:
     shape, dim = of(value.args[0]), constant(value, "dim")
-    if shape is None or type(dim) is not int or not -len(shape) <= dim < len(shape):
+    if shape is None:
         return None
+    if dim is None and all(not axis or is_long(axis) for axis in shape):
+        return tuple(axis for axis in shape if axis)
+    if type(dim) is not int or not -len(shape) <= dim < len(shape):
+        return None
+    if is_long(shape[dim]):
+        return shape
     return tuple(axis for i, axis in enumerate(shape) if i != dim % len(shape)) if shape[dim] == () else None
 
 
@@ -143,6 +149,16 @@ def part(of: Of, value: Value) -> Shape | None:
     return tuple(axes)
 
 
+def is_long(axis: Axis) -> bool:
+    """Whether an axis surely is longer than 1 (all but a last batch)."""
+    return any(isinstance(factor, int) or factor[0] == "batch" for factor in axis)
+
+
+def is_index(value: Value) -> bool:
+    """Whether it is one whole number, not a slice or a list of them."""
+    return value.kind is Kind.NUMBER or (value.kind is Kind.CONST and type(value.const) is int)
+
+
 def getitem(of: Of, value: Value) -> Shape | None:
     shape = of(value.args[0])
     if shape is None:
@@ -157,8 +173,11 @@ def getitem(of: Of, value: Value) -> Shape | None:
                 return None
             axis = left.pop(0)
             axes.append(axis if all(part.is_const(None) for part in index.args) else fresh(value, position))
-        elif type(index.const) is int and left:
+        elif is_index(index) and left:
             left.pop(0)
+        elif left and len(of(index) or ()) == 1:
+            left.pop(0)
+            axes.append(fresh(value, position))
         else:
             return None
     return (*axes, *left)

@@ -96,6 +96,8 @@ def _appended(script: ScriptModel, fact: Fact, losses: set[int]) -> Retained | N
     home = _step_loop(fact.frame)
     if home is None or kept.frame is None or kept.frame.inside(home) or kept.time > home.start:
         return None
+    if "maxlen" in kept.kwargs:  # a deque that forgets
+        return None
     if id(kept) in script.evaluations.back_propagated or not isinstance(call.node, cst.Call):
         return None
     leaf = _leaf(call.node.args[0].value, call.args[0], losses)

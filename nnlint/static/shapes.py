@@ -8,9 +8,11 @@ from __future__ import annotations
 import libcst as cst
 
 from nnlint.static import torch_api
-from nnlint.static.arguments import argument, constant
+from nnlint.static.arguments import argument, constant, surely_absent
+from nnlint.static.arrays import ARRAYS, from_frame
 from nnlint.static.axes import Axis, Factor, Shape, divide, flat, simplify
 from nnlint.static.rearrange import HANDLERS, argument_of, fresh, window
+from nnlint.static.samples import Samples
 from nnlint.static.values import Fact, Kind, Value
 
 # Operations whose result has the shape of their first operand.
@@ -40,6 +42,8 @@ class Shapes:
         self._active: set[int] = set()
         self._ranks: dict[int, int] = {}
         self._names: dict[Factor, str] = {}
+        self._samples = Samples(facts)
+        self._batches: dict[int, Value] = {}  # id(member of a batch) -> the batch
         self.raw: dict[int, Value] = {}  # the tensors whose sizes are symbols
         for fact in facts:  # `b, t, c = x.shape` says how many axes x has
             if fact.value.op == "size" and isinstance(fact.node, cst.Assign):
@@ -82,6 +86,13 @@ class Shapes:
 
     def layout(self, shape: Shape) -> str:
         return f"({', '.join(map(self.describe, shape))})"
+
+    def rows(self, axis: Axis) -> Axis:
+        """An axis as such; the first one of every member of a batch is the same."""
+        if len(axis) == 1 and isinstance(axis[0], tuple) and axis[0][0] == "size" and axis[0][2] == 0:
+            batch = self._batches.get(axis[0][1])  # type: ignore[call-overload]
+            return (("batch", id(batch)),) if batch is not None else axis
+        return axis
 
     def amount(self, value: Value) -> Axis:
         """A number or size as a product of factors."""
@@ -185,14 +196,23 @@ class Shapes:
         if value.alts:
             shapes = {self.of(part) for part in value.alternatives()} if op != "phi" else {None}
             return shapes.pop() if len(shapes) == 1 else None
+        if op == "batch_item":
+            self._batches[id(value)] = value.args[0]
+            return self._samples.in_batch(self, value)
+        if op in ARRAYS and (value.args or value.receiver is not None or value.kwargs):
+            return ARRAYS[op](self, value)
         if not value.args:
             return None
+        if op == "getitem":
+            found = from_frame(self, value)
+            if found is not None:
+                return found
         if op in POINTWISE or (op.endswith("_") and op[:-1] in POINTWISE):
             return self.of(value.args[0])
         if op in REDUCTIONS:
             return self._reduced(value)
         if op in {"view", "reshape"}:
-            return self._given(value, value.args[1:], self.of(value.args[0]))
+            return self.given(value, value.args[1:], self.of(value.args[0]))
         if op in {"linear", "embedding"}:
             return self._mapped(value)
         if op in HANDLERS:
@@ -204,7 +224,7 @@ class Shapes:
         if op in {"lstm", "gru", "rnn", "lstm_state", "gru_state", "rnn_state"}:
             return self._recurrent(value)
         if op in NEW:
-            return self._given(value, value.args, None)
+            return self.given(value, value.args, None)
         return None
 
     def _binary(self, value: Value) -> Shape | None:
@@ -227,7 +247,9 @@ class Shapes:
 
     def _reduced(self, value: Value) -> Shape | None:
         shape = self.of(value.args[0])
-        dim = argument_of(value, "dim", 1)
+        if value.op != "max_values" and surely_absent(value, "dim") and len(value.args) == 1:
+            return ()
+        dim = argument_of(value, "dim", 2 if value.op == "norm" else 1)
         if shape is None or dim is None:
             return None
         dims = [part.const for part in (dim.args if dim.kind is Kind.SEQUENCE else [dim])]
@@ -293,7 +315,7 @@ class Shapes:
             return (simplify((*depth, *directions)), shape[0 if first else 1], self.amount(hidden))
         return (*shape[:2], simplify((*directions, *self.amount(hidden))))
 
-    def _given(self, value: Value, sizes: list[Value], source: Shape | None) -> Shape | None:
+    def given(self, value: Value, sizes: list[Value], source: Shape | None) -> Shape | None:
         """The axes that `view(b, -1, c)` or `zeros(b, t)` name."""
         if len(sizes) == 1 and sizes[0].kind is Kind.SEQUENCE and sizes[0].element is None:
             sizes = sizes[0].args
@@ -315,7 +337,7 @@ class Shapes:
 
     def view(self, value: Value) -> tuple[Shape, list[Axis | None]] | None:
         """What a `view` or `reshape` starts from, as far as known, and what it names; None for -1."""
-        named = self._given(value, value.args[1:], None)
+        named = self.given(value, value.args[1:], None)
         if named is None:
             return None
         sizes = value.args[1].args if len(named) != len(value.args) - 1 else value.args[1:]

@@ -1,0 +1,99 @@
+"""What a loader's batch holds: the data set's samples, with the batch axis before them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nnlint.static import torch_api
+from nnlint.static.arguments import argument, constant
+from nnlint.static.arrays import content
+from nnlint.static.axes import Axis, Shape
+from nnlint.static.splits import dataset_of, whole
+from nnlint.static.values import Fact, Kind, Value
+
+if TYPE_CHECKING:
+    from nnlint.static.shapes import Shapes
+
+# Data sets of torchvision that give (image, class number).
+LABELLED = frozenset(
+    f"torchvision.datasets.{name}"
+    for name in (
+        "MNIST",
+        "FashionMNIST",
+        "KMNIST",
+        "QMNIST",
+        "CIFAR10",
+        "CIFAR100",
+        "SVHN",
+        "STL10",
+        "ImageFolder",
+    )
+)
+
+
+class Samples:
+    """The samples of one script's data sets."""
+
+    def __init__(self, facts: list[Fact]) -> None:
+        self._returns: dict[int, list[Value]] = {}
+        for fact in facts:
+            if fact.kind == "return":
+                functions = fact.frame.functions()
+                if functions and functions[0].name == "__getitem__" and functions[0].cls is not None:
+                    self._returns.setdefault(id(functions[0]), []).append(fact.value)
+
+    def in_batch(self, shapes: Shapes, item: Value) -> Shape | None:
+        """The axes of a member of a batch."""
+        lead = batch_axis(item)
+        loader = item.args[0].args[0] if lead is not None else None
+        dataset = dataset_of(loader)
+        if lead is None or dataset is None:
+            return None
+        sample = self.sample(shapes, dataset, item.const)
+        return (lead, *sample) if sample is not None else None
+
+    def sample(self, shapes: Shapes, dataset: Value, key: object) -> Shape | None:
+        """The axes of one member of a data set's samples."""
+        dataset = whole(dataset)
+        if dataset.alts:
+            found = {self.sample(shapes, part, key) for part in dataset.alternatives()}
+            return found.pop() if len(found) == 1 else None
+        if dataset.op == "torch.utils.data.TensorDataset" and type(key) is int and key < len(dataset.args):
+            shape = shapes.of(dataset.args[key])
+            return shape[1:] if shape else None
+        if dataset.op in LABELLED and key == 1 and argument(dataset, "target_transform") is None:
+            return ()
+        if dataset.cls is None:
+            return None
+        method = dataset.cls.method("__getitem__")
+        found = {self._member(shapes, value, key) for value in self._returns.get(id(method), ())}
+        return found.pop() if len(found) == 1 else None
+
+    def _member(self, shapes: Shapes, value: Value, key: object) -> Shape | None:
+        if value.alts:
+            found = {self._member(shapes, part, key) for part in value.alternatives()}
+            return found.pop() if len(found) == 1 else None
+        if value.kind is Kind.SEQUENCE and value.element is None and type(key) is int:
+            return content(shapes, value.args[key]) if -len(value.args) <= key < len(value.args) else None
+        if value.kind is Kind.MAPPING and isinstance(key, str) and key in value.attrs:
+            return content(shapes, value.attrs[key])
+        return None
+
+
+def batch_axis(item: Value) -> Axis | None:
+    """The axis over the samples of a batch: `()` for batches of one; None where samples come as they are."""
+    if item.op != "batch_item" or not item.args or not item.args[0].args:
+        return None
+    batch = item.args[0]
+    loader = batch.args[0]
+    if not torch_api.is_loader(loader.op) or loader.op != "torch.utils.data.DataLoader" or loader.alts:
+        return None
+    collate = argument(loader, "collate_fn")
+    if (collate is not None and not collate.is_const(None)) or "**" in loader.kwargs:
+        return None
+    size = constant(loader, "batch_size", 1)
+    if argument(loader, "batch_sampler") is not None:
+        size = ...
+    if size is None:
+        return None
+    return () if size == 1 else (("batch", id(batch)),)
