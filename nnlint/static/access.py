@@ -160,6 +160,8 @@ class AccessReader(ReaderState):
                 return self.module_item(base, key, node)
             if base.element is not None and key.op != "slice":
                 return base.element
+        if base.op == "batch" and len(indices) > 1:  # the batch is one tensor
+            return self.make(Kind.TENSOR, "getitem", node, [base, *indices])
         if base.op == "batch":
             return self.batch_item(base, indices[0].const if indices[0].kind is Kind.CONST else None, node)
         kind = base.kind if base.kind in (Kind.TENSOR, Kind.SIZE) else Kind.UNKNOWN

@@ -98,7 +98,7 @@ def _is_datum(value: Value) -> bool:
         return bool(operands) and all(is_data(arg) for arg in operands)
     if value.op in FACTORIES:
         return "requires_grad" not in value.kwargs and not _network_inside(value)
-    return value.op == "batch_item"
+    return value.op in {"batch", "batch_item"}
 
 
 def is_label(value: Value) -> bool:
