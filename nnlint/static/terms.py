@@ -40,27 +40,33 @@ def terms(value: Value, most: int = 8) -> list[Term]:
 
     Empty where there are more than `most`: no formula that anyone wrote down.
     """
-    found = list(islice(_terms(value, 1.0, 0), most + 1))
+    found = list(islice(_terms(value, 1.0, 0, _LINEAR), most + 1))
     return found if len(found) <= most else []
 
 
-def _terms(value: Value, factor: float, depth: int) -> Iterator[Term]:
+def whole_terms(value: Value, most: int = 8) -> list[Term]:
+    """Like `terms`, but sums and means stay as they are."""
+    found = list(islice(_terms(value, 1.0, 0, LOOK_THROUGH), most + 1))
+    return found if len(found) <= most else []
+
+
+def _terms(value: Value, factor: float, depth: int, through: frozenset[str]) -> Iterator[Term]:
     value = itself(value)
     if depth < _DEEPEST and value.args:
         first, second = value.args[0], value.args[1] if len(value.args) == 2 else None
         if value.op in ADDS | SUBTRACTS and second is not None:
-            yield from _terms(first, factor, depth + 1)
-            yield from _terms(second, -factor if value.op in SUBTRACTS else factor, depth + 1)
+            yield from _terms(first, factor, depth + 1, through)
+            yield from _terms(second, -factor if value.op in SUBTRACTS else factor, depth + 1, through)
             return
         if value.op == "neg":
-            yield from _terms(first, -factor, depth + 1)
+            yield from _terms(first, -factor, depth + 1, through)
             return
         scaled = _scaled(value)
         if scaled is not None:
-            yield from _terms(scaled[1], factor * scaled[0], depth + 1)
+            yield from _terms(scaled[1], factor * scaled[0], depth + 1, through)
             return
-        if value.op in _LINEAR:
-            yield from _terms(first, factor, depth + 1)
+        if value.op in through:
+            yield from _terms(first, factor, depth + 1, through)
             return
     yield Term(factor, value)
 

@@ -1,0 +1,52 @@
+"""How a loss term stands for its batch: as the mean over the samples, or as their sum."""
+
+from __future__ import annotations
+
+from nnlint.static import torch_api
+from nnlint.static.arguments import argument, constant, surely_absent
+from nnlint.static.scores import is_network_call
+from nnlint.static.terms import itself
+from nnlint.static.values import Kind, Value
+
+# A reduction over these runs over a list that the script put together, not over the samples of a batch.
+GATHERED = frozenset({"stack", "cat", "tensor", "as_tensor", "builtins.sum"})
+AVERAGES = frozenset({"mean", "batchmean"})
+
+
+def reduction(value: Value) -> str | None:
+    """ "mean" or "sum" over the samples of a batch; None where that is not sure."""
+    value = itself(value)
+    if value.op in torch_api.LOSSES:
+        return _of_loss(value)
+    if value.op not in {"mean", "sum"} or not value.args or value.kind is not Kind.TENSOR:
+        return None
+    inner = itself(value.args[0])
+    if inner.op in torch_api.LOSSES and constant(inner, "reduction", "mean") != "none":
+        return _of_loss(inner)  # over the replicas of a parallel model
+    if inner.op in GATHERED or inner.kind in (Kind.SEQUENCE, Kind.UNKNOWN) or inner.alts:
+        return None
+    over = argument(value, "dim")
+    if over is None and not surely_absent(value, "dim"):
+        return None
+    if over is not None and not (value.op == "mean" and over.is_const(0)):
+        return None
+    return value.op if _of_samples(inner) else None
+
+
+def _of_loss(loss: Value) -> str | None:
+    """The reduction of a loss function that is called on whole batches."""
+    kind = constant(loss, "reduction", "mean")
+    old = (constant(loss, "size_average", None), constant(loss, "reduce", None))
+    if old == (False, None) and kind == "mean":
+        return "sum"
+    if old != (None, None) or not _of_samples(loss):
+        return None
+    return "mean" if kind in AVERAGES else "sum" if kind == "sum" else None
+
+
+def _of_samples(value: Value) -> bool:
+    """Whether it is computed from what a network gave for a batch, with nothing picked out of lists."""
+    for part in value.graph(lambda part: part.op in {"batch", "batch_item"} or is_network_call(part)):
+        if is_network_call(part):
+            return True
+    return False
