@@ -9,7 +9,8 @@ import libcst as cst
 
 from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule
-from nnlint.static.fitted import RANDOM_SPLIT, Lineage, fits, splits
+from nnlint.static.fitted import RANDOM_SPLIT, fits, splits
+from nnlint.static.lineage import Lineage
 from nnlint.static.splits import (
     EVALUATION,
     LOADER,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from nnlint.rule import Problem, Rule
+from nnlint.static.lineage import Lineage
 from nnlint.static.selections import WEIGHTS, Selection, selections, selects_weights
 from nnlint.static.splits import LOADER
 from nnlint.static.testsets import test_data, validation_name
@@ -22,25 +23,25 @@ class SelectionOnTest(Rule):
     words = ("test", "Test", "train=False")
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
-        seen: set[int] = set()
+        lineage, seen = Lineage(script), set[int]()
         for found in selections(script):
             if id(found.node) in seen or not _while_training(found.frame):
                 continue
             done = "chooses the weights that are kept" if _keeps(script, found) else ""
             done = done or ("decides when training stops" if _stops(found) else "")
-            data = test_data(found.new) if done else None
+            data = test_data(lineage, found.new) if done else None
             if data is not None:
                 seen.add(id(found.node))
                 yield self._found(script, found.node, found.name, data, done)
         for event in script.events_of(EventKind.SCHEDULER_STEP):
             figure = event.call.args[0] if event.call.args else event.call.kwargs.get("metrics")
-            data = test_data(figure) if figure is not None and _while_training(event.frame) else None
+            data = test_data(lineage, figure) if figure is not None and _while_training(event.frame) else None
             if data is not None and figure is not None and event.call.node is not None:
                 done, name = "decides when the learning rate falls", script.name_of(figure, "the figure")
                 yield self._found(script, event.call.node, name, data, done)
-        yield from self._lightning(script)
+        yield from self._lightning(script, lineage)
 
-    def _lightning(self, script: ScriptModel) -> Iterator[Problem]:
+    def _lightning(self, script: ScriptModel, lineage: Lineage) -> Iterator[Problem]:
         """`trainer.fit(model, train_loader, test_loader)` beside a callback that watches the validation."""
         watches = any(
             call.op.startswith("lightning.") and call.op.endswith(WATCHERS) and "monitor" in call.kwargs
@@ -50,7 +51,7 @@ class SelectionOnTest(Rule):
             if call.receiver is None or call.receiver.op != "lightning.Trainer" or call.node is None:
                 continue
             loader = call.kwargs.get("val_dataloaders") or (call.args[2] if len(call.args) > 2 else None)
-            data = test_data(loader) if loader is not None else None
+            data = test_data(lineage, loader) if loader is not None else None
             if data is not None:
                 name = "what the callback monitors"
                 yield self._found(script, call.node, name, data, "chooses the weights that are kept")
@@ -90,6 +91,7 @@ def _keeps(script: ScriptModel, found: Selection) -> bool:
         return False  # best = max(best, new): the figure alone
     if isinstance(found.frame.node, (cst.If, cst.IfExp)) and found.frame.value is not None:
         inside = [found.frame]
+        inside += [frame for frame in script.branches if _same_test(frame, found.frame)]
         if selects_weights(script, found):
             return True
     else:
@@ -106,6 +108,13 @@ def _keeps(script: ScriptModel, found: Selection) -> bool:
         _named_save(call) and call.frame is not None and any(call.frame.inside(frame) for frame in inside)
         for call in script.calls
     )
+
+
+def _same_test(frame: Frame, other: Frame) -> bool:
+    """Whether a second `if` next to the first asks the same."""
+    if frame.parent is not other.parent or not isinstance(frame.node, cst.If):
+        return False
+    return isinstance(other.node, cst.If) and frame.node.test.deep_equals(other.node.test)
 
 
 def _named_save(call: Value) -> bool:

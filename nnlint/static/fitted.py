@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nnlint.static.splits import EVALUATION, TRAIN, TRAIN_TEST_SPLIT, role_in_name
-from nnlint.static.values import Fact, Frame, Kind, Value
+from nnlint.static.values import Fact, Frame, Value
 
 if TYPE_CHECKING:
     import libcst as cst
@@ -24,7 +24,6 @@ LEARNS = re.compile(
 )
 CROSS_VALIDATION = re.compile(r"^sklearn\.model_selection\.\w*(?:Fold|Split|OneOut|GroupsOut)$")
 RANDOM_SPLIT = "torch.utils.data.random_split"
-_FAR = 3_000
 
 
 @dataclass(eq=False)
@@ -106,38 +105,3 @@ def _rows(value: Value) -> Value | None:
     if value.op != "getitem" or len(value.args) < 2 or value.args[1].op != "slice":
         return None
     return value.args[1]
-
-
-class Lineage:
-    """What data were made from, in-place writes of columns (`df["x"] = …`) included."""
-
-    def __init__(self, script: ScriptModel) -> None:
-        self._written: dict[int, list[Fact]] = {}
-        for fact in script.facts:
-            if fact.kind != "subscript" or fact.owner is None:
-                continue
-            owner = fact.owner
-            if owner.op == "getattr" and owner.const in {"loc", "iloc", "values"} and owner.args:
-                owner = owner.args[0]
-            for part in owner.alternatives():
-                self._written.setdefault(id(part), []).append(fact)
-
-    def reaches(self, value: Value, wanted: list[Value], time: int) -> bool:
-        """Whether a value was made, by `time`, from one of the wanted ones."""
-        targets = {id(part) for part in wanted}
-        seen: set[int] = set()
-        stack = [value]
-        while stack and len(seen) < _FAR:
-            current = stack.pop()
-            if id(current) in seen:
-                continue
-            seen.add(id(current))
-            if id(current) in targets:
-                return True
-            stack.extend(current.made_from())
-            if current.receiver is not None and current.receiver.kind is not Kind.MODULE:
-                stack.append(current.receiver)
-            if current.kind in (Kind.DATASET, Kind.INSTANCE):
-                stack.extend(current.attrs.values())
-            stack.extend(fact.value for fact in self._written.get(id(current), ()) if fact.time < time)
-        return False

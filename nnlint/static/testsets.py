@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
+from nnlint.static.lineage import Lineage
 from nnlint.static.splits import dataset_of, stated_split, whole
 from nnlint.static.values import Kind, Value
 
@@ -19,13 +19,14 @@ _TEST = re.compile(
 _OTHER = re.compile(r"val|dev(?:$|[^a-z])|train|(?:^|_)trn", re.IGNORECASE)
 _ANY = re.compile(rf"(?:^|_)(?:\w*loader|{_DATA})(?:$|_)", re.IGNORECASE)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_FAR = 4_000
 
 
-def test_data(figure: Value) -> Value | None:
+def test_data(lineage: Lineage, figure: Value) -> Value | None:
     """The test loader, data set or array that a figure was computed on; None where others take part."""
     found: Value | None = None
-    for source in _sources(figure):
+    for source in lineage.behind(figure, stop=_is_data):
+        if source is figure and not _is_data(source):
+            continue  # a `test_loss` is named after what it was computed on
         side = _is_test(source)
         if side is False:
             return None
@@ -42,28 +43,8 @@ def validation_name(name: str) -> bool:
     )
 
 
-def _sources(figure: Value) -> Iterator[Value]:
-    """The loaders, data sets and named data behind a figure, nearest first."""
-    seen: set[int] = set()
-    level = [figure]
-    while level and len(seen) < _FAR:
-        below: list[Value] = []
-        for value in level:
-            if id(value) in seen:
-                continue
-            seen.add(id(value))
-            if value.kind in (Kind.LOADER, Kind.DATASET) and not value.alts:
-                yield value
-                continue
-            if (
-                value.kind not in (Kind.MODULE, Kind.CONST, Kind.NUMBER, Kind.FUNCTION)
-                and value is not figure
-            ):
-                yield value
-            below.extend(value.made_from())
-            if value.receiver is not None and value.receiver.kind not in (Kind.MODULE, Kind.OPTIMIZER):
-                below.append(value.receiver)
-        level = below
+def _is_data(value: Value) -> bool:
+    return value.kind in (Kind.LOADER, Kind.DATASET) and not value.alts
 
 
 def _is_test(source: Value) -> bool | None:
