@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.rule import Problem, Rule
-from nnlint.static.layers import NORMS, built_here, forward_of, has_weights
+from nnlint.static.layers import NORMS, built_here, contents, forward_of, has_weights
 from nnlint.static.values import Frame, Kind
 
 if TYPE_CHECKING:
@@ -70,9 +70,8 @@ class LayerInForward(Rule):
 
 def _kept(script: ScriptModel) -> dict[int, Frame]:
     """Layers that are put on an object, and where."""
-    return {
-        id(fact.value): fact.frame for fact in script.facts if fact.kind in {"attribute", "subscript"}
-    } | {
+    put = [fact for fact in script.facts if fact.kind in {"attribute", "subscript"}]
+    return {id(part): fact.frame for fact in put for part in (*contents(fact.value), fact.value)} | {
         id(call.args[-1]): call.frame
         for call in script.calls
         if call.op in {"register_module", "add_module", "builtins.setattr"}

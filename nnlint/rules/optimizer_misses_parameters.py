@@ -204,7 +204,7 @@ def _meant(script: ScriptModel, module: Value) -> bool:
     """A network made in this file to be trained: not frozen, loaded, put in eval mode or handed away."""
     if module.cls is None and not module.op.startswith("torch.nn."):
         return False
-    if not built_here(module) or not has_weights(module):
+    if not built_here(module) or not has_weights(module) or _lazily(module):
         return False
     for event in script.events:
         if event.kind not in (EventKind.FREEZE, EventKind.LOAD_STATE, EventKind.OPAQUE, EventKind.EVAL):
@@ -217,6 +217,12 @@ def _meant(script: ScriptModel, module: Value) -> bool:
     return not any(
         call.receiver is not None and any(part is module for part in roots(call.receiver)) for call in calls
     )
+
+
+def _lazily(module: Value) -> bool:
+    """Made in a decorated method, which may put what it returns on the object."""
+    maker = next(iter(module.frame.functions()), None) if module.frame is not None else None
+    return maker is not None and maker.cls is not None and bool(maker.node.decorators)
 
 
 def _trains(script: ScriptModel, module: Value) -> bool:

@@ -32,13 +32,20 @@ def read(module: cst.Module) -> StatementReader:
 
 def _read_the_rest(reader: StatementReader) -> None:
     found: Scan = reader.scan
+    _read_classes(reader, found)
+    for info in found.functions:
+        if info.cls is None and info.reads == 0 and found.mentioned.get(info.name, 0) == 0:
+            _read_alone(reader, info, None)
+    _read_classes(reader, found)  # those that stand in a function
+    for info in found.functions:
+        if info.reads == 0 and (info.cls is None or info.outer is not None):
+            _read_alone(reader, info, None)
+
+
+def _read_classes(reader: StatementReader, found: Scan) -> None:
     for cls in found.classes:
         if cls.bases or not cls.node.bases:
             _read_class(reader, cls)
-    roots = [info for info in found.functions if info.cls is None and found.mentioned.get(info.name, 0) == 0]
-    for info in (*roots, *found.functions):
-        if info.reads == 0 and (info.cls is None or info.outer is not None):
-            _read_alone(reader, info, None)
 
 
 def _read_class(reader: StatementReader, cls: ClassInfo) -> None:

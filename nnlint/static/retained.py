@@ -141,8 +141,8 @@ def _leaf(
         return _leaf(node.left, value.args[0], losses, depth + 1) or _leaf(
             node.right, value.args[1], losses, depth + 1
         )
-    if value.op in torch_api.CUTS_GRADIENT:
-        return None
+    if any(part.op in torch_api.CUTS_GRADIENT for part in value.alternatives()):
+        return None  # where it was back-propagated, perhaps
     if isinstance(node, cst.Call) and value.op in torch_api.LOOK_THROUGH | {"mean", "sum"} and value.args:
         inner = node.func.value if isinstance(node.func, cst.Attribute) else None
         return (

@@ -161,3 +161,22 @@ def test_every_function_is_read_even_if_nothing_calls_it() -> None:
 def test_recursion_ends() -> None:
     script = model_of("import torch\ndef f(x):\n    return f(torch.exp(x))\nf(1)\n")
     assert any(call.op == "exp" for call in script.calls)
+
+
+def test_a_class_in_a_function_is_read_as_a_module() -> None:
+    script = model_of(
+        """
+        import torch
+        from torch import nn
+        def build(width, rate):
+            class Block(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.dropout = nn.Dropout(rate) if rate else None
+                def forward(self, x):
+                    return self.dropout(x)
+            return [Block() for _ in range(width)]
+        """
+    )
+    (dropped,) = script.calls_of("dropout")
+    assert dropped.receiver is not None and dropped.receiver.kind is Kind.MODULE
