@@ -1,0 +1,165 @@
+"""See rules/crossed-networks.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.reach import held, may_reach, parts
+from nnlint.static.rivals import Turn, foreign_gradients, turns
+from nnlint.static.state import roots
+from nnlint.static.updates import constructed, touches, writes_gradients
+from nnlint.static.values import Event, EventKind, Kind, Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+
+class CrossedNetworks(Rule):
+    words = ("backward",)
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        if not script.complete or any(True for _ in script.events_of(EventKind.GRAD)):
+            return
+        told: set[int] = set()
+        for turn in turns(script):
+            problem = self._empty(script, turn)
+            if problem is not None:
+                told.update(id(part) for part in roots(turn.optimizer))
+                yield problem
+        for found in foreign_gradients(script):
+            if found.misplaced is not None and found.misplaced.call.node is not None:
+                own, step = found.turn.own[0], found.turn.step
+                yield self.problem(
+                    found.misplaced.call.node,
+                    f"`{script.text(found.misplaced.call.node, 40)}` clears the wrong network before "
+                    f"`{script.text(own.call.node, 40)}`: `{script.text(step.call.node, 40)}` also uses the "
+                    f"gradients that `{script.text(found.loss.call.node, 40)}` left there; call "
+                    f"`{script.name_of(found.turn.optimizer, 'optimizer')}.zero_grad()` here",
+                    related=((step.call.node, "steps on the gradients of both losses"),)
+                    if step.call.node
+                    else (),
+                )
+        yield from self._never_stepped(script, told)
+
+    def _empty(self, script: ScriptModel, turn: Turn) -> Problem | None:
+        """A step whose network gets no gradient from any of the losses since it was last cleared."""
+        step = turn.step
+        if step.call.node is None or turn.optimizer.cls is not None or step.call.args[1:]:
+            return None
+        losses: list[Event] = []
+        for event in turn.before:
+            if event.kind is EventKind.ZERO_GRAD and touches(event.target, turn.optimizer):
+                if losses:
+                    break
+            elif event.kind is EventKind.BACKWARD:
+                losses.append(event)
+        if not losses or any(e.target is None or may_reach(e.target, turn.inside) for e in losses):
+            return None
+        if _hidden(script, turn):
+            return None
+        return self.problem(
+            step.call.node,
+            f"`{script.text(step.call.node, 40)}` follows `{script.text(losses[0].call.node, 40)}`, but that "
+            f"loss does not depend on what `{script.name_of(turn.optimizer, 'the optimizer')}` trains: the "
+            f"step finds no gradients and changes nothing; step the optimizer of "
+            f"the network that the loss trains",
+            related=((losses[0].call.node, "computes the gradients of another network"),)
+            if losses[0].call.node
+            else (),
+        )
+
+    def _never_stepped(self, script: ScriptModel, told: set[int]) -> Iterator[Problem]:
+        """An optimizer that is cleared in the loop in which others step, and never steps itself."""
+        stepped = [e for e in script.events_of(EventKind.STEP) if e.target is not None]
+        for clear in script.events_of(EventKind.ZERO_GRAD):
+            optimizer, loop = clear.target, clear.frame.loop()
+            if optimizer is None or loop is None or clear.call.node is None or id(optimizer) in told:
+                continue
+            if optimizer.kind is not Kind.OPTIMIZER or not constructed(optimizer) or not held(optimizer):
+                continue
+            others = [e for e in stepped if e.frame.inside(loop)]
+            if not others or any(touches(e.target, optimizer) for e in stepped):
+                continue
+            inside = parts(held(optimizer))
+            if not any(
+                e.kind is EventKind.BACKWARD and e.target is not None and may_reach(e.target, inside)
+                for e in loop.events
+            ) or _leaves_sight(script, optimizer):
+                continue
+            told.add(id(optimizer))
+            name = script.name_of(optimizer, "optimizer")
+            yield self.problem(
+                clear.call.node,
+                f"`{name}` is cleared in this loop and never stepped, while "
+                f"`{script.text(others[0].call.node, 40)}` is: its network gets gradients and is never "
+                f"trained; call `{name}.step()` after its `backward()`",
+                related=tuple((e.call.node, "the optimizer that steps") for e in others[:2] if e.call.node),
+            )
+
+
+def _hidden(script: ScriptModel, turn: Turn) -> bool:
+    """Whether gradients may come in a way that the file does not show."""
+    for event in turn.loop.events:
+        if event.kind is EventKind.OPAQUE and event.target is not None:
+            if event.target.kind is Kind.INSTANCE or (
+                event.target.kind is Kind.OPTIMIZER and touches(event.target, turn.optimizer)
+            ):
+                return True
+            if (
+                event.target.kind is Kind.MODULE
+                and (parts(roots(event.target)) & turn.inside)
+                and "backward" in _name(event.call)
+            ):
+                return True
+    if writes_gradients(script, turn.loop):
+        return True
+    known = {id(event.call) for event in turn.loop.events}
+    return any(
+        "backward" in _name(call) and id(call) not in known
+        for call in script.calls
+        if call.frame is not None and call.frame.inside(turn.loop)
+    )
+
+
+def _name(call: Value) -> str:
+    return call.receiver.name if call.op == "call" and call.receiver is not None else call.op
+
+
+def _leaves_sight(script: ScriptModel, optimizer: Value) -> bool:
+    """Whether something that the file does not show may step it."""
+    own = {id(part) for part in roots(optimizer)}
+
+    def holds(value: Value, depth: int = 0) -> bool:
+        return any(
+            id(part) in own
+            or (
+                depth < 3
+                and part.kind in (Kind.SEQUENCE, Kind.MAPPING)
+                and any(holds(item, depth + 1) for item in (*part.args, *part.attrs.values()))
+            )
+            for part in value.alternatives()
+        )
+
+    if any(
+        holds(arg)
+        for call in script.calls
+        if call.kind is not Kind.SCHEDULER
+        for arg in (*call.args, *call.kwargs.values())
+    ):
+        return True
+    return any(
+        (fact.kind in {"return", "subscript"} and holds(fact.value))
+        or (
+            fact.kind == "attribute"
+            and holds(fact.value)
+            and not (
+                fact.owner is not None
+                and fact.owner.cls is not None
+                and fact.owner.cls.fully_seen()
+                and not fact.owner.cls.is_lightning
+            )
+        )
+        for fact in script.facts
+    )
