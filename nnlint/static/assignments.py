@@ -86,6 +86,8 @@ class AssignmentReader(FunctionReader):
 
     def set_attribute(self, owner: Value, name: str, value: Value, node: cst.Attribute) -> None:
         if name == "requires_grad" and owner.kind is not Kind.INSTANCE:
+            if owner.kind is Kind.MODULE:
+                return  # a module has no such attribute: its parameters stay as they are
             self.freeze(self.make(Kind.CONST, "requires_grad", node, [owner, value]), owner, value)
             return
         if owner.kind is Kind.NAME:
