@@ -88,6 +88,20 @@ def _placed(value: Value) -> bool:
     return any(part.op in {"cuda", "to"} or "device" in part.kwargs for part in value.graph())
 
 
+def _numbers(result: Value, buffers: set[int]) -> Iterator[Value]:
+    """What a result takes its numbers from; an index may lie on another device."""
+    seen: set[int] = set()
+    stack = [result]
+    while stack:
+        value = stack.pop()
+        if id(value) in seen or id(value) in buffers:
+            continue
+        seen.add(id(value))
+        yield value
+        if not _ends(value):
+            stack.extend(value.args[:1] if value.op == "getitem" else value.made_from())
+
+
 def _ends(value: Value) -> bool:
     """Where no number is taken from the tensor, or one of a row: no dimension, so of any device."""
     if value.op == "getitem" and len(value.args) == 2 and value.args[0].op in ROWS:
@@ -99,10 +113,11 @@ def _uses(script: ScriptModel) -> tuple[set[int], set[int]]:
     """The tensors that reach a result of some `forward`, and those that are moved where they are used."""
     used: set[int] = set()
     moved: set[int] = set()
+    buffers = {id(call.args[1]) for call in script.calls_of("register_buffer") if len(call.args) > 1}
     for fact in script.facts:
         if fact.kind != "return" or forward_of(fact.frame) is None:
             continue
-        for value in fact.value.graph(stop=_ends):
+        for value in _numbers(fact.value, buffers):
             used.add(id(value))
     for call in script.calls:
         moves = call.op in MOVES or (call.op in RELABEL and call.op != "clone")
