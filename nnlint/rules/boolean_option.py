@@ -10,6 +10,7 @@ import libcst as cst
 from nnlint.rule import Draft, Insertion, Problem, Replacement, Rule
 from nnlint.static.imports import spelling
 from nnlint.static.values import Kind, Value
+from nnlint.static.walk import descend
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
@@ -30,7 +31,8 @@ class BooleanOption(Rule):
             if kind is not None and kind.op == "builtins.bool":
                 yield self._boolean(call, call.node, option, action)
             elif kind is None and default is not None and _number(default) and _takes_text(call, option):
-                yield self._number(call.node, option, default)
+                if not _only_text(script, call, option):
+                    yield self._number(call.node, option, default)
 
     def _boolean(self, call: Value, node: cst.Call, option: str, action: str | None) -> Problem:
         argument = _argument(node, "type")
@@ -80,3 +82,13 @@ def _number(value: Value) -> bool:
 def _takes_text(call: Value, option: str) -> bool:
     """Whether the option takes a value that argparse leaves as it is."""
     return option.startswith("--") and not call.kwargs.keys() & {"action", "choices", "const", "nargs", "**"}
+
+
+def _only_text(script: ScriptModel, call: Value, option: str) -> bool:
+    """Whether all that the file does with the option is to write it into an f-string."""
+    given = call.kwargs.get("dest")
+    name = str(given.const) if given is not None else option.lstrip("-").replace("-", "_")
+    nodes = list(descend(script.module))
+    written = {id(part) for node in nodes if isinstance(node, cst.FormattedString) for part in descend(node)}
+    reads = [node for node in nodes if isinstance(node, cst.Attribute) and node.attr.value == name]
+    return bool(reads) and all(id(node) in written for node in reads)
