@@ -175,13 +175,14 @@ class AssignmentReader(FunctionReader):
         return self.make(part.kind, part.op, part.node, part.args, part.kwargs, part, part.const)
 
     def read_delete(self, node: cst.Del) -> None:
-        if isinstance(node.target, cst.Name):
-            self.fact(
-                "del",
-                node,
-                node.target.value,
-                self.scope.vars.pop(node.target.value, self.const(node, None)),
-            )
+        target = node.target
+        parts = [item.value for item in target.elements] if isinstance(target, cst.Tuple) else [target]
+        for part in parts:
+            if isinstance(part, cst.Name):
+                value = self.scope.vars.pop(part.value, self.const(node, None))
+                self.fact("del", node, part.value, value)
+            elif isinstance(part, cst.Subscript):
+                self.fact("del", node, "", self.evaluate(part), self.evaluate(part.value))
 
     def read_expression(self, node: cst.Expr) -> None:
         value = self.evaluate(node.value)
