@@ -30,9 +30,14 @@ class BooleanOption(Rule):
             kind, default = call.kwargs.get("type"), call.kwargs.get("default")
             if kind is not None and kind.op == "builtins.bool":
                 yield self._boolean(call, call.node, option, action)
-            elif kind is None and default is not None and _number(default) and _takes_text(call, option):
-                if not _only_text(script, call, option):
-                    yield self._number(call.node, option, default)
+            elif (
+                kind is None
+                and default is not None
+                and _number(default)
+                and _takes_text(call, option)
+                and not _only_text(script, call, option)
+            ):
+                yield self._number(call.node, option, default)
 
     def _boolean(self, call: Value, node: cst.Call, option: str, action: str | None) -> Problem:
         argument = _argument(node, "type")
