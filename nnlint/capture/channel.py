@@ -1,0 +1,35 @@
+"""One line a message, `kind<TAB>text`, through a pipe to whoever started the process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+
+class Channel:
+    """The writing end. Lines of forked processes are passed on whole."""
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+        self._rest = b""
+
+    def send(self, kind: str, text: str) -> None:
+        """Send a message; a reader that is gone is no reason to fail."""
+        self.pass_on(f"{kind}\t{text}".replace("\n", " ").encode(errors="backslashreplace"))
+
+    def pass_on(self, line: bytes) -> None:
+        """Send a line that a forked process has sent us."""
+        data = line + b"\n"
+        with contextlib.suppress(OSError):
+            while data:
+                data = data[os.write(self._pipe, data) :]
+
+    def replace(self, pipe: int) -> None:
+        """Send through another pipe from now on."""
+        os.close(self._pipe)
+        self._pipe = pipe
+
+    def close(self) -> None:
+        """Say nothing any more."""
+        with contextlib.suppress(OSError):
+            os.close(self._pipe)

@@ -1,0 +1,108 @@
+"""`python -m nnlint.capture.launch`: the child process. Shuts itself in, then runs the script."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import sys
+import traceback
+from typing import NoReturn
+
+from nnlint.capture import jail, script
+from nnlint.capture.channel import Channel
+from nnlint.capture.plan import Plan, from_json
+
+PLAN, PIPE = "NNLINT_PLAN", "NNLINT_PIPE"
+
+# Services that would report a run which is none, and windows that would wait for somebody.
+_QUIET = {
+    "WANDB_MODE": "disabled",
+    "WANDB_SILENT": "true",
+    "MLFLOW_TRACKING_URI": "file:///dev/shm/mlruns",
+    "COMET_MODE": "disabled",
+    "NEPTUNE_MODE": "debug",
+    "CLEARML_OFFLINE_MODE": "1",
+    "SWANLAB_MODE": "disabled",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MPLBACKEND": "Agg",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+
+def main() -> NoReturn:
+    """Read what to do from the environment, and do it."""
+    plan = from_json(Plan, os.environ.pop(PLAN))
+    channel = Channel(int(os.environ.pop(PIPE)))
+    jail.die_with_parent()
+    os.environ.update(_QUIET)
+    sys.dont_write_bytecode = True
+    if plan.cpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    try:
+        shut = jail.enter()
+    except (jail.JailError, OSError) as error:
+        channel.send("end", f"the script cannot be kept from changing files here: {error}")
+        os._exit(0)
+    jail.become_init()
+    _run(plan, channel, shut)
+
+
+def _run(plan: Plan, channel: Channel, shut: jail.Jail) -> NoReturn:
+    try:
+        from nnlint.capture.host import Host
+    except ImportError as error:
+        channel.send("end", f"torch cannot be imported: {error}")
+        os._exit(0)
+    _seed(plan.seed)
+    # Our own name and options are not the script's business.
+    sys.path[:] = [entry for entry in sys.path if entry]
+    host = Host(plan, channel, shut.branch)
+    why = "the script ended"
+    try:
+        script.run(plan.target, plan.arguments, module=plan.module)
+    except script.ScriptError as error:
+        channel.send("end", str(error))
+        os._exit(0)
+    except SystemExit as error:
+        if error.code not in (None, 0):
+            why = f"the script exited with status {error.code}"
+    except BaseException as error:
+        traceback.print_exc()
+        why = f"the script raised {_describe(error)}"
+    _flush()
+    listener = host.watch.listener
+    listener.ended(why)
+    os._exit(0)
+
+
+def _describe(error: BaseException) -> str:
+    """`ValueError: … (train.py:12)`, the innermost line in the user's files."""
+    from nnlint.capture.watch import is_library
+
+    place = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        if not frame.filename.startswith("<") and not is_library(frame.filename):
+            place = f" ({frame.filename}:{frame.lineno})"
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"{text[:300]}{place}"
+
+
+def _seed(seed: int) -> None:
+    """The same random start for every process of a run; a script that seeds itself is not affected."""
+    import torch
+
+    random.seed(seed)
+    torch.manual_seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+
+
+if __name__ == "__main__":
+    main()

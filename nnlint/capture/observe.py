@@ -1,0 +1,246 @@
+"""Watches one training iteration in a forked process and describes it as a FirstStep."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from nnlint.capture import batch as batches_of
+from nnlint.capture.criteria import CriterionMode
+from nnlint.capture.plan import (
+    FirstStep,
+    Group,
+    LoaderSettings,
+    Loss,
+    OptimizerState,
+    Parameter,
+    Place,
+    Root,
+)
+from nnlint.capture.watch import Watch, user_place
+
+
+@dataclass(slots=True)
+class _Call:
+    """The last call of a root module, kept for evaluating it again."""
+
+    place: Place | None
+    training: bool
+    args: Any
+    kwargs: Any
+    output: str = ""
+
+
+@dataclass(slots=True)
+class _Moves:
+    """What the steps did to one parameter."""
+
+    steps: int = 0
+    changed: bool = False
+    norm: float = 0.0
+    update_norm: float = 0.0
+    grad_norm: float = 0.0
+    finite: bool = True
+
+
+@dataclass(slots=True)
+class Observation:
+    """Collects while the iteration runs; `first_step` sums it up."""
+
+    watch: Watch
+    trigger: str
+    place: Place | None
+    loader: Any = None
+    batch: Any = None
+    calls: dict[torch.nn.Module, _Call] = field(default_factory=dict)
+    losses: list[Loss] = field(default_factory=list)
+    steps: dict[Optimizer, int] = field(default_factory=dict)
+    _moves: dict[torch.Tensor, _Moves] = field(default_factory=dict)
+    _before: dict[torch.Tensor, torch.Tensor] = field(default_factory=dict)
+    _criteria: CriterionMode = field(default_factory=CriterionMode)
+    _started: float = field(default_factory=time.perf_counter)
+
+    def begin(self) -> None:
+        """Watch the losses of torch.nn.functional, too, from here to the end of the process."""
+        self._criteria.__enter__()  # type: ignore[no-untyped-call]
+
+    def calling(self, root: torch.nn.Module, args: Any, kwargs: Any) -> None:
+        """Remember the call before the model can change its arguments."""
+        self.calls[root] = _Call(user_place(), root.training, batches_of.held(args), batches_of.held(kwargs))
+
+    def called(self, root: torch.nn.Module, output: Any) -> None:
+        """Remember what came out."""
+        self.calls[root].output = batches_of.describe(output)
+
+    def backward(self, losses: tuple[torch.Tensor, ...]) -> None:
+        """Remember what was differentiated, and where."""
+        place = user_place()
+        for loss in losses:
+            value = float(loss.detach().float().mean()) if loss.numel() else math.nan
+            self.losses.append(Loss(value, tuple(loss.shape), place))
+
+    def stepping(self, optimizer: Optimizer) -> None:
+        """Keep the parameters as they are before the step."""
+        for parameter in _held_by(optimizer):
+            self._before[parameter] = parameter.detach().clone()
+            if parameter.grad is not None:
+                moves = self._moves.setdefault(parameter, _Moves())
+                moves.grad_norm, moves.finite = _norm(parameter.grad)
+
+    def stepped(self, optimizer: Optimizer) -> None:
+        """Compare them with what they have become."""
+        self.steps[optimizer] = self.steps.get(optimizer, 0) + 1
+        for parameter in _held_by(optimizer):
+            before = self._before.pop(parameter, None)
+            moves = self._moves.get(parameter)
+            if before is None or moves is None:
+                continue
+            update = parameter.detach() - before
+            moves.steps += 1
+            moves.changed |= bool((update != 0).any())
+            moves.norm, _ = _norm(before)
+            moves.update_norm, _ = _norm(update)
+
+    def first_step(self) -> FirstStep:
+        """The iteration as plain values. Evaluates each root twice more, so call it last."""
+        self._criteria.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        optimizers = self.watch.living_optimizers()
+        for optimizer in self.steps:
+            if optimizer not in optimizers:
+                optimizers.append(optimizer)
+        holders: dict[torch.Tensor, tuple[int, ...]] = {}
+        for number, optimizer in enumerate(optimizers):
+            for parameter in _held_by(optimizer):
+                holders[parameter] = (*holders.get(parameter, ()), number)
+        seconds = time.perf_counter() - self._started
+        return FirstStep(
+            trigger=self.trigger,
+            place=self.place,
+            loader=_settings(self.loader) if self.loader is not None else None,
+            batch=batches_of.describe(self.batch) if self.batch is not None else "",
+            roots=tuple(self._root(root, call, holders) for root, call in self.calls.items()),
+            optimizers=tuple(
+                OptimizerState(
+                    type(optimizer).__name__,
+                    self.watch.built.get(optimizer),
+                    tuple(
+                        Group(float(group["lr"]), len(group["params"])) for group in optimizer.param_groups
+                    ),
+                    self.steps.get(optimizer, 0),
+                )
+                for optimizer in optimizers
+            ),
+            losses=tuple(self.losses),
+            criteria=tuple(self._criteria.seen),
+            seconds=seconds,
+        )
+
+    def _root(self, root: torch.nn.Module, call: _Call, holders: dict[torch.Tensor, tuple[int, ...]]) -> Root:
+        parameters = tuple(
+            self._parameter(name, parameter, holders.get(parameter, ()))
+            for name, parameter in root.named_parameters()
+        )
+        described = [batches_of.describe(value) for value in call.args]
+        described += [f"{name}={batches_of.describe(value)}" for name, value in call.kwargs.items()]
+        return Root(
+            class_name=type(root).__name__,
+            place=call.place,
+            training=call.training,
+            parameters=parameters,
+            arguments=tuple(described),
+            output=call.output,
+            unsteady=_unsteady(root, call),
+        )
+
+    def _parameter(self, name: str, parameter: torch.Tensor, optimizers: tuple[int, ...]) -> Parameter:
+        moves = self._moves.get(parameter)
+        if moves is None:
+            moves = _Moves()
+            moves.norm, _ = _norm(parameter)
+            if parameter.grad is not None:
+                moves.grad_norm, moves.finite = _norm(parameter.grad)
+        return Parameter(
+            name=name,
+            shape=tuple(parameter.shape),
+            requires_grad=parameter.requires_grad,
+            has_grad=parameter.grad is not None or moves.steps > 0,
+            grad_norm=moves.grad_norm,
+            finite=moves.finite,
+            optimizers=optimizers,
+            steps=moves.steps,
+            changed=moves.changed,
+            norm=moves.norm,
+            update_norm=moves.update_norm,
+        )
+
+
+def _held_by(optimizer: Optimizer) -> Iterator[torch.Tensor]:
+    for group in optimizer.param_groups:
+        yield from group["params"]
+
+
+def _norm(tensor: torch.Tensor) -> tuple[float, bool]:
+    """The Euclidean norm, and whether every element is finite."""
+    values = tensor.detach()
+    if values.is_sparse:
+        values = values.coalesce().values()
+    norm = float(torch.linalg.vector_norm(values.to(torch.float64) if not values.is_complex() else values))
+    return norm, math.isfinite(norm)
+
+
+def _unsteady(root: torch.nn.Module, call: _Call) -> str | None:
+    """The innermost layer that gives the same arguments two answers in eval mode; None if all agree.
+
+    Both evaluations leave every buffer as it is; what differs is random.
+    """
+    root.eval()
+    outputs: list[dict[str, list[torch.Tensor]]] = []
+    order: list[str] = []
+    for _ in range(2):
+        found: dict[str, list[torch.Tensor]] = {}
+
+        def keep(name: str, found: dict[str, list[torch.Tensor]] = found) -> Any:
+            def hook(_: torch.nn.Module, __: Any, output: Any) -> None:
+                if name not in found:
+                    found[name] = [tensor.detach().clone() for tensor in batches_of.tensors(output)]
+                    order.append(name)
+
+            return hook
+
+        handles = [module.register_forward_hook(keep(name)) for name, module in root.named_modules()]
+        try:
+            with torch.no_grad():
+                root(*batches_of.held(call.args), **batches_of.held(call.kwargs))
+        except Exception:
+            # Some models compute a loss, or need state, that a second call does not have.
+            return None
+        finally:
+            for handle in handles:
+                handle.remove()
+        outputs.append(found)
+    first, second = outputs
+    for name in order:
+        if any(
+            one.shape != two.shape or not torch.equal(one, two)
+            for one, two in zip(first.get(name, []), second.get(name, []), strict=False)
+            if not (one.isnan().any() or two.isnan().any())
+        ):
+            return name or type(root).__name__
+    return None
+
+
+def _settings(loader: Any) -> LoaderSettings:
+    return LoaderSettings(
+        class_name=type(loader).__name__,
+        dataset=type(loader.dataset).__name__,
+        batch_size=loader.batch_size or 0,
+        sampler=type(loader.sampler).__name__,
+        workers=loader.num_workers,
+        drop_last=bool(loader.drop_last),
+    )

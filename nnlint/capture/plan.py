@@ -1,0 +1,211 @@
+"""What is asked of the process that runs the script, and what it answers: plain values that survive JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of the user's files."""
+
+    filename: str
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """The script's own loop, taken further from its first training step under an intervention.
+
+    `steps` counts optimizer steps (parameter updates where there is no optimizer); `seconds` is wall time.
+    """
+
+    name: str
+    intervention: str
+    steps: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one child process is to do.
+
+    With `fork`, it runs the script once and forks what else is needed. Without, it plays one `role` itself
+    ("probe", or the name of a continuation) from the candidate numbered `at`; others play the rest.
+    """
+
+    target: str
+    arguments: tuple[str, ...] = ()
+    module: bool = False
+    continuations: tuple[Continuation, ...] = ()
+    fork: bool = True
+    role: str = "probe"
+    at: int = 0
+    workers: int = 1
+    seed: int = 0
+    cpu: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a model around its first update. Norms are Euclidean; NaN stands for not finite."""
+
+    name: str
+    shape: tuple[int, ...]
+    requires_grad: bool
+    has_grad: bool
+    grad_norm: float
+    finite: bool
+    # Which of FirstStep.optimizers hold it.
+    optimizers: tuple[int, ...]
+    # How often any optimizer stepped over it while it had a gradient, and the norms around those steps.
+    steps: int
+    changed: bool
+    norm: float
+    update_norm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A module that the script called itself (not from within another module's forward)."""
+
+    class_name: str
+    place: Place | None
+    training: bool
+    parameters: tuple[Parameter, ...]
+    # A readable form of the call's arguments: "Tensor[64, 1, 28, 28] float32".
+    arguments: tuple[str, ...]
+    output: str
+    # The layer whose output differs between two evaluations of the same arguments in eval mode, if any.
+    unsteady: str | None
+    unsteady_place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One parameter group of an optimizer."""
+
+    lr: float
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerState:
+    """An optimizer that existed when the first training iteration ended."""
+
+    class_name: str
+    place: Place | None
+    groups: tuple[Group, ...]
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What `backward` was called on."""
+
+    value: float
+    shape: tuple[int, ...]
+    place: Place | None
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One call of a loss of torch.nn.functional, as the first iteration made it.
+
+    `low` and `high` are the smallest and largest target; `classes` is the size of the class axis, 0 where
+    there is none; `finite` says whether the target holds neither NaN nor Inf.
+    """
+
+    name: str
+    place: Place | None
+    prediction: tuple[int, ...]
+    target: tuple[int, ...]
+    classes: int
+    low: float
+    high: float
+    integer: bool
+    finite: bool
+    ignore_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoaderSettings:
+    """The loader whose batch began the iteration."""
+
+    class_name: str
+    dataset: str
+    batch_size: int
+    sampler: str
+    workers: int
+    drop_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FirstStep:
+    """The first training iteration of a script: all that is known without going further."""
+
+    trigger: str
+    place: Place | None
+    loader: LoaderSettings | None
+    batch: str
+    roots: tuple[Root, ...]
+    optimizers: tuple[OptimizerState, ...]
+    losses: tuple[Loss, ...]
+    criteria: tuple[Criterion, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One update within a trajectory."""
+
+    loss: float
+    grad_norm: float
+    optimizer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """What a continuation did; `ended` is "steps", "seconds", "not finite", or what happened instead."""
+
+    name: str
+    intervention: str
+    steps: tuple[Step, ...]
+    ended: str
+    seconds: float
+
+
+def to_json(value: Any) -> str:
+    """One line of JSON for a value of this module; NaN and Inf are written as Python's json does."""
+    return json.dumps(dataclasses.asdict(value), separators=(",", ":"))
+
+
+def from_json(kind: type[_T], text: str) -> _T:
+    """The value that `to_json` wrote; ValueError, TypeError or KeyError if it is not one."""
+    result: _T = _decode(kind, json.loads(text))
+    return result
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _decode(kind: Any, data: Any) -> Any:
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return kind(**{name: _decode(hint, data[name]) for name, hint in _hints(kind).items()})
+    origin = typing.get_origin(kind)
+    if origin is tuple:
+        return tuple(_decode(typing.get_args(kind)[0], item) for item in data)
+    if origin in (typing.Union, types.UnionType):
+        inner = next(option for option in typing.get_args(kind) if option is not type(None))
+        return None if data is None else _decode(inner, data)
+    return data

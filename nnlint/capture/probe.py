@@ -1,0 +1,102 @@
+"""The forked process that goes on for one iteration, to see whether it is training."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import torch
+from torch.optim import Optimizer
+
+from nnlint.capture.observe import Observation
+from nnlint.capture.plan import Place, to_json
+from nnlint.capture.versions import versions
+from nnlint.capture.watch import Batches, Listener
+
+if TYPE_CHECKING:
+    from nnlint.capture.host import Host
+
+# A loader that gave this many batches with no backward in between is not being trained on.
+_PATIENCE = 6
+# So many module calls with no backward, where the script has no loader.
+_CALLS = 64
+
+
+class Probe(Listener):
+    """Goes on for one iteration; says whether that was training, and what happened in it."""
+
+    def __init__(
+        self, host: Host, trigger: str, place: Place | None, batches: Batches | None, batch: Any
+    ) -> None:
+        self.host = host
+        self.seen = Observation(host.watch, trigger, place)
+        self.batches = weakref.ref(batches) if batches is not None else None
+        if batches is not None:
+            self.seen.loader, self.seen.batch = batches.loader, batch
+        self.given = 0
+        self.calls = 0
+        self.exhausted = False
+        # Updates by hand are seen when the next backward finds the parameters changed.
+        self._versions: dict[torch.Tensor, int] = {}
+        self.seen.begin()
+
+    def next_batch(self, batches: Batches) -> Any:
+        self.given += 1
+        ours = self.seen.loader
+        if self.seen.steps or self._updated():
+            # With two loaders in step, the first one is asked first again; otherwise the loop is the other's.
+            self.end("training" if batches.loader is ours or ours is None else "another loader's")
+        if not self.seen.losses and self.given > _PATIENCE:
+            self.end("no backward")
+        try:
+            return next(batches.inner)
+        except StopIteration:
+            if batches.loader is ours and not self.seen.losses:
+                self.end("no backward")
+            raise
+
+    def calling(self, root: torch.nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
+        self.calls += 1
+        if self.calls > _CALLS and self.seen.loader is None:
+            self.end("training" if self.seen.steps else "no step")
+        self.seen.calling(root, args, kwargs)
+        return None
+
+    def called(self, root: torch.nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        self.seen.called(root, output)
+
+    def backward(self, losses: tuple[torch.Tensor, ...]) -> None:
+        if self.seen.loader is None and self._updated():
+            self.end("training")
+        self.seen.backward(losses)
+        if not self.seen.steps:
+            self._versions = versions(losses)
+
+    def stepping(self, optimizer: Optimizer) -> None:
+        # A second step of one optimizer is the next turn; what led to it belongs there.
+        if self.seen.loader is None and optimizer in self.seen.steps:
+            self.end("training")
+        self.seen.stepping(optimizer)
+
+    def stepped(self, optimizer: Optimizer) -> None:
+        self.seen.stepped(optimizer)
+
+    def ended(self, why: str) -> None:
+        """The script is over in this process."""
+        self.end("training" if self.seen.steps or self._updated() else why)
+
+    def end(self, verdict: str) -> NoReturn:
+        """Report and end the process."""
+        host = self.host
+        if verdict == "training":
+            host.watch.ignore_calls()
+            host.watch.listener = Listener()
+            host.channel.send("first_step", to_json(self.seen.first_step()))
+        host.channel.send("verdict", verdict)
+        host.finish()
+
+    def _updated(self) -> bool:
+        """Whether the script has updated parameters by hand."""
+        return not self.seen.steps and any(
+            leaf._version != version for leaf, version in self._versions.items()
+        )
