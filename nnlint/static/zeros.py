@@ -26,6 +26,8 @@ def reaches_zero(value: Value) -> bool:
 
 
 def _gives_zero(value: Value) -> bool:
+    if value.op in {"pow", "square", "abs"} and value.args and surely(value.args[0], _positive):
+        return False
     if value.op in ZERO_OUTPUTS:
         return True
     if value.op == "pow":
@@ -37,6 +39,13 @@ def _gives_zero(value: Value) -> bool:
     if value.op in {"sum", "mean"}:
         return bool(value.args) and bool(surely(value.args[0], _vanishes_as_a_whole))
     return False
+
+
+def _positive(value: Value) -> bool:
+    """Above zero everywhere: a standard deviation that is made from its logarithm."""
+    if value.op == "sqrt":
+        return bool(value.args) and bool(surely(value.args[0], _positive))
+    return value.op in {"exp", "softplus"}
 
 
 def _vanishes_as_a_whole(value: Value) -> bool:
