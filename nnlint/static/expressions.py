@@ -251,6 +251,8 @@ class ExpressionReader(AccessReader):
             body = self.evaluate(node.body)
         found = body if truth else join([body, self.evaluate(node.orelse)])
         assert found is not None
+        if found.op == "join" and len(found.alts) == 2:
+            found.attrs["test"] = test
         return found
 
     def truth(self, value: Value) -> bool | None:

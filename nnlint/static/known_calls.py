@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from nnlint.static.state import adopt
 from nnlint.static.values import EventKind, Kind, Value
@@ -210,6 +210,18 @@ def _random_split(
     return reader.record_call(value)
 
 
+def _lambda_lr(reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value:
+    """The scheduler, with the factor that its function gives for a counter."""
+    value = reader.make(Kind.SCHEDULER, "torch.optim.lr_scheduler.LambdaLR", node, args, kwargs)
+    function = args[1] if len(args) > 1 else kwargs.get("lr_lambda")
+    if function is not None and function.kind is Kind.FUNCTION:
+        value.attrs["counter"] = reader.make(Kind.NUMBER, "index", node)
+        value.attrs["factor"] = reader.call_function(
+            function, [value.attrs["counter"]], {}, cast("cst.Call", node)
+        )
+    return reader.record_call(value)
+
+
 _Handler = Callable[[Any, list[Value], dict[str, Value], Any], "Value | None"]
 BY_NAME: dict[str, _Handler] = {
     "torch.no_grad": _context("torch.no_grad"),
@@ -236,6 +248,7 @@ BY_NAME: dict[str, _Handler] = {
     "functools.partial": _partial,
     "torch.autograd.grad": _autograd_grad,
     "torch.autograd.backward": _backward,
+    "torch.optim.lr_scheduler.LambdaLR": _lambda_lr,
     "torch.save": _save,
     "torch.utils.data.random_split": _random_split,
     "torch.nn.utils.clip_grad_norm_": lambda r, a, k, n: _clip(r, a, k, n, "clip_grad_norm_"),
