@@ -1,0 +1,62 @@
+"""See rules/schedule-formula.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.rates import growing_power, per_epoch, sets_rate, shut, starts_at_zero
+
+if TYPE_CHECKING:
+    import libcst as cst
+
+    from nnlint.static.model import ScriptModel
+    from nnlint.static.values import Fact, Frame
+
+_SCHEDULE = re.compile(r"lr|rate|sched|warm_?up|decay", re.IGNORECASE)
+
+
+class ScheduleFormula(Rule):
+    words = ("lr", "learning_rate")
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        for fact in script.facts:
+            if not _concerns_rate(script, fact):
+                continue
+            outer = shut(fact.frame)
+            if outer is not None:
+                yield self.problem(
+                    fact.node,
+                    f"`{script.text(fact.node, 40)}` is never reached: whatever passes its test is caught by "
+                    f"`{script.text(_condition(outer), 30)}` before, so this stage of the schedule does not "
+                    f"take place; test the later stage first",
+                    related=((_condition(outer), "catches it"),),
+                )
+        for rate in per_epoch(script):
+            if starts_at_zero(rate):
+                yield self.problem(
+                    rate.node,
+                    "the rate is 0 in epoch 0, so a whole epoch is trained for nothing; count from 1, as in "
+                    "`(epoch + 1) / warmup`, or write `**` where a power was meant",
+                )
+            power = growing_power(rate)
+            if power is not None:
+                yield self.problem(
+                    power.node or rate.node,
+                    f"`{script.text(power.node or rate.node, 40)}` makes the learning rate grow from epoch "
+                    f"to epoch without bound; a decay needs a base below 1",
+                )
+
+
+def _condition(branch: Frame) -> cst.CSTNode:
+    """The test of a branch."""
+    return branch.value.node if branch.value is not None and branch.value.node is not None else branch.node
+
+
+def _concerns_rate(script: ScriptModel, fact: Fact) -> bool:
+    if fact.kind in {"subscript", "name"}:
+        return sets_rate(script, fact)
+    functions = fact.frame.functions()
+    return fact.kind == "return" and bool(functions) and _SCHEDULE.search(functions[0].name) is not None
