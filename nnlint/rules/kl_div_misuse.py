@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+import libcst as cst
+
+from nnlint.finding import Severity
+from nnlint.rule import Draft, Insertion, Problem, Replacement, Rule
 from nnlint.static.arguments import constant
-from nnlint.static.scores import PROBABILITIES, is_raw, losses_of, surely
+from nnlint.static.scores import PROBABILITIES, Loss, is_raw, losses_of, surely
+from nnlint.static.terms import product, whole_terms
+from nnlint.static.torch_api import RELABEL
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
+    from nnlint.static.values import Value
 
 LOGARITHMS = frozenset({"log", "log_softmax", "logsigmoid"})
 
@@ -19,6 +25,7 @@ class KlDivMisuse(Rule):
     words = ("kl_div", "KLDivLoss")
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        yield from self._averages(script)
         for loss in losses_of(script, "kl_div"):
             name = script.name_of(loss.prediction, "the input")
             for value in surely(loss.prediction, lambda value: value.op in PROBABILITIES or is_raw(value))[
@@ -41,3 +48,53 @@ class KlDivMisuse(Rule):
                         f"probabilities are expected: the loss is not a number; pass `log_target=True`",
                         related=((loss.place(value), "made here"),),
                     )
+
+    def _averages(self, script: ScriptModel) -> Iterator[Problem]:
+        """A mean over the classes too, though there is one distribution a sample."""
+        added = {
+            id(factor.node)
+            for call in script.calls_of("add", "sub")
+            for term in whole_terms(call)
+            for factor in product(term.value)[1]
+        }
+        for loss in losses_of(script, "kl_div"):
+            old = (constant(loss.call, "size_average"), constant(loss.call, "reduce"))
+            if constant(loss.call, "reduction", "mean") != "mean" or old != (None, None):
+                continue
+            if not _one_row_each(script, loss.prediction):
+                continue
+            yield self.problem(
+                loss.node,
+                f"`{script.text(loss.node, 40)}` divides by the number of classes as well as by the batch "
+                f"size, so it is the divergence over the classes' number, and its weight beside other "
+                f"terms that much "
+                f'smaller; pass `reduction="batchmean"`',
+                severity=Severity.WARNING if id(loss.node) in added else Severity.INFO,
+                fix=_batchmean(script, loss),
+            )
+
+
+def _one_row_each(script: ScriptModel, prediction: Value) -> bool:
+    """Whether the classes are axis 1 of two."""
+    rank = script.shapes.rank(prediction)
+    if rank is not None:
+        return rank == 2
+    found = surely(prediction, lambda value: value.op == "log_softmax", RELABEL)
+    return bool(found) and all(constant(value, "dim") == 1 for value in found)
+
+
+def _batchmean(script: ScriptModel, loss: Loss) -> Draft | None:
+    """The right reduction, where the call or the constructor is in sight."""
+    made = loss.call.receiver.node if loss.call.receiver is not None else loss.node
+    if not isinstance(made, cst.Call) or any(argument.star for argument in made.args):
+        return None
+    message = "Average over the batch only"
+    for argument in made.args:
+        if argument.keyword is not None and argument.keyword.value == "reduction":
+            if isinstance(argument.value, cst.SimpleString):
+                return Draft(message, (Replacement(argument.value, '"batchmean"'),))
+            return None
+    if not made.args:
+        code = script.module.code_for_node(made.func)
+        return Draft(message, (Replacement(made, f'{code}(reduction="batchmean")'),))
+    return Draft(message, (Insertion(made.args[-1], ', reduction="batchmean"', after=True),))
