@@ -289,8 +289,7 @@ def _settings(paths: tuple[str, ...], config: Path | None, isolated: bool) -> Co
         return Config()
     if config is not None:
         return load_config(config) or Config(path=config)
-    first = Path.cwd() if paths[0] == "-" else Path(paths[0])
-    return find_config(first if first.is_dir() else first.parent)
+    return find_config(Path.cwd() if paths[0] == "-" else Path(paths[0]))
 
 
 def _wants_color(err: bool = False) -> bool:

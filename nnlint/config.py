@@ -39,14 +39,21 @@ KEYS = tuple(spec.name.replace("_", "-") for spec in fields(Config) if spec.name
 
 
 def find_config(start: Path) -> Config:
-    """The settings that govern `start`: those of the nearest folder upwards that has any."""
+    """The settings that govern a file or folder: those of the nearest folder upwards that has any."""
     start = start.absolute()
     for folder in (start, *start.parents):
         for name in ("nnlint.toml", "pyproject.toml"):
             path = folder / name
-            if path.is_file() and (config := load_config(path)) is not None:
+            if _is_file(path) and (config := load_config(path)) is not None:
                 return config
     return Config()
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder that may not be looked into, a name that is too long: said when it is read
+        return False
 
 
 def load_config(path: Path) -> Config | None:

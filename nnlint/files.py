@@ -119,15 +119,23 @@ def _ignored(path: Path, is_dir: bool, patterns: Sequence[_Patterns]) -> bool:
 def _above(folder: Path) -> list[_Patterns]:
     """The .gitignore files between the folder and the top of its repository, outermost first."""
     found: list[_Patterns] = []
-    if (folder / ".git").exists():
+    if _is_top(folder):
         return found
     for parent in folder.parents:
         if (own := _gitignore(parent, [])) is not None:
             found.append(own)
-        if (parent / ".git").exists():
+        if _is_top(parent):
             return found[::-1]
     # Not in a repository: a stray .gitignore far above says nothing about this folder.
     return []
+
+
+def _is_top(folder: Path) -> bool:
+    """Whether a repository begins here, as far as one may look."""
+    try:
+        return (folder / ".git").exists()
+    except OSError:
+        return False
 
 
 def _gitignore(folder: Path, not_run: list[NotRun]) -> _Patterns | None:

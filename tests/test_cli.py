@@ -212,6 +212,22 @@ def test_a_missing_path_and_a_folder_that_refuses(project: Path, monkeypatch: py
     ]
 
 
+def test_a_folder_that_may_not_be_searched(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stat = Path.stat
+
+    def refuse(path: Path, **options: bool) -> os.stat_result:
+        if path.parent.name == "secret":
+            raise PermissionError(13, "Permission denied")
+        return stat(path, **options)
+
+    (project / "secret").mkdir()
+    monkeypatch.setattr(Path, "stat", refuse)
+    for path in ("secret", "secret/a.py", f"{'a' * 300}.py"):
+        result = _run(path)
+        assert result.exit_code == (0 if path == "secret" else 2)
+        assert result.stdout.count("\n") == (1 if path == "secret" else 3), result.stdout
+
+
 def test_explain_prints_the_page_by_code_or_name() -> None:
     by_code, by_name = _run("explain", "nnl001"), _run("explain", "unused-suppression")
     assert by_code.stdout == by_name.stdout
