@@ -1,0 +1,139 @@
+"""See rules/mask-polarity.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.masks import Masks, Meaning, is_low, made_as
+from nnlint.static.scores import SAME_SCALE
+from nnlint.static.values import Kind, Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+_LAYER = {"src_mask": 1, "src_key_padding_mask": 2}
+_DECODER = {"tgt_mask": 2, "memory_mask": 3, "tgt_key_padding_mask": 4, "memory_key_padding_mask": 5}
+# Operation -> its masks, by name and place; True blocks in all of these.
+BLOCKING = {
+    "multihead_attention": {"key_padding_mask": 3, "attn_mask": 5},
+    "multi_head_attention_forward": {"key_padding_mask": 99, "attn_mask": 99},
+    "transformer_encoder": {"mask": 1, "src_key_padding_mask": 2},
+    "transformer_encoder_layer": _LAYER,
+    "transformer_decoder": _DECODER,
+    "transformer_decoder_layer": _DECODER,
+    "transformer": {"src_mask": 2, "tgt_mask": 3, "memory_mask": 4, "src_key_padding_mask": 5,
+                    "tgt_key_padding_mask": 6, "memory_key_padding_mask": 7},
+}  # fmt: skip
+KEEPING = {"scaled_dot_product_attention": {"attn_mask": 3}}
+# Between a fill and the softmax that should hide it.
+SCORES = SAME_SCALE | {"dropout", "add", "div", "masked_fill", "masked_fill_"}
+FILLS = ("masked_fill", "masked_fill_", "where")
+TINY, HUGE = 1e-3, 1e4
+
+
+class MaskPolarity(Rule):
+    words = ("mask",)
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        masks = Masks(script)
+        for table, keeps in ((BLOCKING, False), (KEEPING, True)):
+            for op, names in table.items():
+                for call in script.calls_of(op):
+                    for name, place in names.items():
+                        given = call.kwargs.get(name) or (
+                            call.args[place] if len(call.args) > place else None
+                        )
+                        found = (
+                            masks.meaning(given) if given is not None and call.kind is Kind.TENSOR else None
+                        )
+                        if given is not None and found is not None:
+                            yield from self._judge(script, call, name, given, found, keeps)
+        yield from self._fills(script)
+
+    def _judge(
+        self, script: ScriptModel, call: Value, name: str, given: Value, found: Meaning, keeps: bool
+    ) -> Iterator[Problem]:
+        """A mask with a known meaning, given to something that reads it the other way."""
+        if call.node is None or found.proof.node is None:
+            return
+        mask = script.text(given.node, 40) if given.node is not None else ""
+        mask = given.name or mask or name
+        related = ((found.proof.node, "this says what the mask means"),)
+        if found.boolean is False:
+            yield self.problem(
+                call.node,
+                f"`{mask}` holds 0.0 and 1.0, and a float `{name}` is added to the scores, so nothing is "
+                f"hidden; pass a boolean mask, or one that holds -inf where nothing may be seen",
+                related=related,
+            )
+        elif found.boolean and found.blocks is keeps:
+            means = "hides a position" if found.blocks else "marks what may be seen"
+            reads = "attends only where a boolean mask is True" if keeps else "blocks where it is True"
+            yield self.problem(
+                call.node,
+                f"True in `{mask}` {means}, but `{name}` of this call {reads}: attention "
+                f"sees exactly what it must not; pass `{_inverted(mask)}`",
+                related=related,
+            )
+
+    def _fills(self, script: ScriptModel) -> Iterator[Problem]:
+        """`masked_fill(mask, 1e-9)` before a softmax, or one where True marks what may be seen."""
+        filled = [call for call in script.calls_of(*FILLS) if len(call.args) > 2 and call.node is not None]
+        behind = _behind_softmax(script) if filled else set()
+        for call in filled:
+            if id(call) not in behind and (call.op != "masked_fill_" or id(call.args[0]) not in behind):
+                continue
+            assert call.node is not None
+            for fill in call.args[1:] if call.op == "where" else call.args[2:3]:
+                number = _number(fill)
+                if number is not None and 0 < number <= TINY:
+                    yield self.problem(
+                        call.node,
+                        f"masked scores become {number:g}, and softmax gives them exp({number:g}) = 1, as "
+                        f"much as an ordinary score: nothing is hidden; fill with float('-inf') or -1e9",
+                    )
+                elif number is not None and number >= HUGE:
+                    yield self.problem(
+                        call.node,
+                        f"masked scores become {number:g}, so softmax gives all the weight to what should be "
+                        f"hidden; fill with float('-inf') or {-number:g}",
+                    )
+                elif is_low(fill) and call.op != "where":
+                    found = made_as(call.args[1])
+                    if found is not None and found.boolean:
+                        yield from self._judge(script, call, "mask", call.args[1], found, keeps=False)
+
+
+def _behind_softmax(script: ScriptModel) -> set[int]:
+    """ids of the scores that a softmax is taken of, and of what they were before fills and scaling."""
+    found: set[int] = set()
+    stack = [call.args[0] for call in script.calls_of("softmax", "log_softmax") if call.args]
+    while stack:
+        value = stack.pop()
+        if id(value) in found:
+            continue
+        found.add(id(value))
+        if value.result is not None:
+            stack.append(value.result)
+        elif value.op in SCORES or value.alts:
+            stack += [*value.alts, *value.args[:1]]
+    return found
+
+
+def _inverted(mask: str) -> str:
+    if mask.startswith("~"):
+        return mask[1:]
+    return f"~{mask}" if mask.replace(".", "").isidentifier() or mask.endswith(")") else f"~({mask})"
+
+
+def _number(value: Value) -> float | None:
+    """A constant, or a tensor of one constant."""
+    if type(value.const) in (int, float):
+        return float(value.const)
+    if value.op == "tensor" and value.args:
+        return _number(value.args[0])
+    if value.op in {"full_like", "full"} and len(value.args) > 1:
+        return _number(value.args[1])
+    return None
