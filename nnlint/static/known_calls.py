@@ -144,6 +144,15 @@ def _deepcopy(
     return reader.record_call(value)
 
 
+def _copy(reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value | None:
+    """A shallow copy: another dictionary or list of the same items; a model's weights stay shared."""
+    if not args or args[0].kind not in (Kind.UNKNOWN, Kind.MAPPING, Kind.SEQUENCE, Kind.TENSOR):
+        return args[0] if args else None
+    value = reader.make(args[0].kind, "copy.copy", node, args)
+    value.cls, value.attrs, value.element = args[0].cls, dict(args[0].attrs), args[0].element
+    return reader.record_call(value)
+
+
 def _clip(
     reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode, name: str
 ) -> Value:
@@ -243,6 +252,7 @@ BY_NAME: dict[str, _Handler] = {
     "collections.deque": _deque,
     "random.sample": _drawn,
     "random.choices": _drawn,
+    "copy.copy": _copy,
     "copy.deepcopy": _deepcopy,
     "builtins.setattr": _setattr,
     "functools.partial": _partial,
