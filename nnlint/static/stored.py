@@ -112,8 +112,15 @@ def _fresh(name: str, held: Value) -> bool:
 
 
 def _many(item: Value) -> bool:
-    """Whether the index picks several rows, so that NumPy and torch copy them."""
-    return any(
-        index.kind in (Kind.SEQUENCE, Kind.TENSOR) or index.op in {"gt", "lt", "eq", "ne", "ge", "le"}
-        for index in item.args[1:]
+    """Whether the index may pick several rows, so that NumPy and torch copy them."""
+    return not all(
+        index.kind in (Kind.CONST, Kind.NUMBER) or index.op in _ONE
+        for given in item.args[1:]
+        for index in given.alternatives()
     )
+
+
+# Indices that are one number, or a slice.
+_ONE = frozenset(
+    {"param", "slice", "remainder", "floor_divide", "add", "sub", "getitem", "builtins.int", "index"}
+)
