@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
 PAD_SEQUENCE = "torch.nn.utils.rnn.pad_sequence"
-_SAME = torch_api.LOOK_THROUGH | {"detach", "variable"}
+_SAME = (torch_api.LOOK_THROUGH - {"clone"}) | {"detach", "variable"}  # a clone may be masked in place
 _DEEPEST = 40
 
 
