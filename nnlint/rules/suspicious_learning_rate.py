@@ -1,0 +1,61 @@
+"""See rules/suspicious-learning-rate.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.arguments import argument, constant
+from nnlint.static.values import Kind, Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+# Optimizer -> the largest rate that is in use.
+LARGEST = {
+    "SGD": 1.0, "Adam": 0.1, "AdamW": 0.1, "NAdam": 0.1, "RAdam": 0.1, "Adamax": 0.1, "RMSprop": 0.1,
+}  # fmt: skip
+SMALLEST = 1e-7
+
+
+class SuspiciousLearningRate(Rule):
+    words = ("optim",)
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        scheduled = _scheduled(script)
+        for optimizer in script.optimizers:
+            name = optimizer.op.rpartition(".")[2]
+            rate = constant(optimizer, "lr")
+            given = argument(optimizer, "lr")
+            if (
+                name not in LARGEST
+                or type(rate) not in (int, float)
+                or given is None
+                or optimizer.node is None
+            ):
+                continue
+            assert isinstance(rate, (int, float))
+            if id(optimizer) in scheduled or SMALLEST <= rate <= LARGEST[name]:
+                continue
+            how = "large" if rate > LARGEST[name] else "small"
+            yield self.problem(
+                optimizer.node,
+                f"a learning rate of {rate:g} is unusually {how} for {name}, which is used with rates "
+                f"between 1e-6 and {LARGEST[name]:g}; if it is meant, a range test will show that it holds",
+            )
+
+
+def _scheduled(script: ScriptModel) -> set[int]:
+    """The optimizers whose rate a scheduler multiplies or replaces."""
+    return {
+        id(part)
+        for call in script.calls
+        if call.kind is Kind.SCHEDULER
+        for given in (*call.args[:1], *_named(call))
+        for part in given.alternatives()
+    }
+
+
+def _named(call: Value) -> list[Value]:
+    return [value for key, value in call.kwargs.items() if key == "optimizer"]
