@@ -116,13 +116,19 @@ class Linter:
         result = self.check_bytes(data, name)
         return treat(data, result) if treat else result
 
-    def check_bytes(self, data: bytes, filename: str) -> FileResult:
-        """What there is to say about one file that holds these bytes."""
+    def check_bytes(
+        self, data: bytes, filename: str, also: Sequence[Finding] = (), tiers: Collection[str] = ("S",)
+    ) -> FileResult:
+        """What there is to say about one file that holds these bytes.
+
+        `also` is what other tiers have found in it, and `tiers` are all that have looked: a comment can
+        silence any finding, and is only called unused if nothing could have been found elsewhere.
+        """
         # Only here does linting pay for libcst; `nnlint rules` and `nnlint explain` never do.
         from nnlint.static.source import Source, SourceError
 
         source = Source.from_bytes(data, filename)
-        if not source.gate():
+        if not source.gate() and not also:
             return FileResult(filename)
         try:
             due = [rule for rule in self.rules if _may_speak(rule, source.text)]
@@ -130,8 +136,16 @@ class Linter:
         except SourceError as error:
             return self._unreadable(error, data, filename)
         codes = self._codes_for(filename)
-        wanted = [finding for finding in findings if finding.code in codes]
-        kept = suppress.apply(wanted, source.text, filename, self.pages, codes)
+        seen = {(finding.code, finding.span.start.row) for finding in also}
+        wanted = [
+            finding
+            for finding in (*findings, *also)
+            # What a run has shown need not be said a second time from the source.
+            if finding.code in codes
+            and (finding.tier is not Tier.STATIC or (finding.code, finding.span.start.row) not in seen)
+        ]
+        looked = {page.code for page in self.pages if page.code in codes and set(page.tiers) <= set(tiers)}
+        kept = suppress.apply(wanted, source.text, filename, self.pages, looked)
         return FileResult(filename, source.text, tuple(kept), tuple(not_run))
 
     def _unreadable(self, error: SourceError, data: bytes, filename: str) -> FileResult:
@@ -161,6 +175,8 @@ class Linter:
 
 
 def _may_speak(rule: Rule, text: str) -> bool:
+    if "S" not in rule.page.tiers:
+        return False
     return not rule.words or any(word in text for word in rule.words)
 
 
@@ -181,19 +197,19 @@ def _run(rules: Sequence[Rule], source: Source) -> tuple[list[Finding], list[Not
         raise
     # A bug of ours, or nesting beyond Python's stack: this file is not checked, the others are.
     except Exception as error:
-        return [], [NotRun("static tier", _one_line(error), source.filename)]
+        return [], [NotRun("static tier", one_line(error), source.filename)]
     for rule in rules:
         try:
             problems.extend([(rule, problem) for problem in rule.check_source(script)])
         except Exception as error:  # noqa: PERF203 - one rule's failure must not stop the next
-            not_run.append(NotRun(_describe(rule), _one_line(error), source.filename))
+            not_run.append(NotRun(describe(rule), one_line(error), source.filename))
     if not problems:
         return [], not_run
     try:
         # Problems speak of nodes, findings of places: all places of a file are computed in one go.
         places = script.positions([node for _, problem in problems for node in _nodes(problem)])
     except Exception as error:
-        return [], [*not_run, NotRun("static tier", _one_line(error), source.filename)]
+        return [], [*not_run, NotRun("static tier", one_line(error), source.filename)]
     spans = {
         node: Span.of(start[0], start[1] + 1, end[0], end[1] + 1) for node, (start, end) in places.items()
     }
@@ -206,7 +222,7 @@ def _run(rules: Sequence[Rule], source: Source) -> tuple[list[Finding], list[Not
             findings.setdefault((finding.code, finding.span), finding)
         else:
             why = "reported a node that is not in the file's tree"
-            not_run.append(NotRun(_describe(rule), why, source.filename))
+            not_run.append(NotRun(describe(rule), why, source.filename))
     return list(findings.values()), not_run
 
 
@@ -236,11 +252,13 @@ def _nodes(problem: Problem) -> Iterator[cst.CSTNode]:
         yield from fixes.nodes_of(problem.fix)
 
 
-def _describe(rule: Rule) -> str:
+def describe(rule: Rule) -> str:
+    """How `not_run` names a rule."""
     return f"rule {rule.page.code} {rule.page.name}"
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """What went wrong, for `not_run`."""
     if isinstance(error, RecursionError):
         return "the code is nested too deeply"
     return " ".join(f"{type(error).__name__}: {error}".split())

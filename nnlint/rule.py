@@ -12,6 +12,8 @@ from nnlint.page import Page, PageError, find_pages_dir, load_page
 if TYPE_CHECKING:
     import libcst as cst
 
+    from nnlint.capture.plan import Continuation, Place
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 
@@ -71,6 +73,17 @@ class Problem:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a rule reports of a run. A place of None is the script as a whole."""
+
+    place: Place | None
+    message: str
+    related: tuple[tuple[Place | None, str], ...] = ()
+    severity: Severity | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
 class RuleError(Exception):
     """A rule class that cannot be bound to its page, or breaks what the page promises."""
 
@@ -85,6 +98,8 @@ class Rule:
     page: ClassVar[Page]
     # A cheap gate: the rule is skipped unless one of these words stands in the source. Empty: never skipped.
     words: ClassVar[tuple[str, ...]] = ()
+    # What `check_runs` needs beyond the first training iteration. The same one is run once for all rules.
+    continuations: ClassVar[tuple[Continuation, ...]] = ()
 
     def __init_subclass__(cls, page: Page | None = None) -> None:
         super().__init_subclass__()
@@ -107,6 +122,11 @@ class Rule:
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         """The problems visible in the source."""
         raise NotImplementedError
+
+    if TYPE_CHECKING:
+
+        def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+            """The problems visible in the script's first training iteration and its continuations."""
 
     def problem(
         self,

@@ -1,4 +1,4 @@
-"""Looks at the calls of torch.nn.functional's losses while one iteration runs."""
+"""Looks at calls of torch.nn.functional while they run: losses, and dropout that should be off."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from nnlint.capture.plan import Criterion
+from nnlint.capture.plan import Criterion, Place
 from nnlint.capture.watch import user_place
 
 _NAMES = (
@@ -66,3 +66,39 @@ def _criterion(name: str, prediction: torch.Tensor, target: torch.Tensor, ignore
     place = user_place()
     shapes = tuple(prediction.shape), tuple(target.shape)
     return Criterion(name, place, *shapes, classes, low, high, integer, finite, ignore_index)
+
+
+_DROPOUTS = frozenset(
+    {
+        functional.dropout,
+        functional.dropout1d,
+        functional.dropout2d,
+        functional.dropout3d,
+        functional.alpha_dropout,
+        functional.feature_alpha_dropout,
+    }
+)
+
+
+class DropoutMode(TorchFunctionMode):
+    """`places` has the user's line of each dropout that does drop: of a function, or of attention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places: list[Place] = []
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if function in _DROPOUTS:
+            bound = inspect.signature(function).bind(*args, **kwargs)
+            bound.apply_defaults()
+            rate = bound.arguments["p"] if bound.arguments["training"] else 0.0
+        elif function is functional.scaled_dot_product_attention:
+            rate = kwargs.get("dropout_p", args[4] if len(args) > 4 else 0.0)
+        else:
+            rate = 0.0
+        if rate > 0 and (place := user_place()):
+            self.places.append(place)
+        return function(*args, **kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import torch
 from torch.optim import Optimizer
 
 from nnlint.capture import batch as batches_of
-from nnlint.capture.criteria import CriterionMode
+from nnlint.capture.criteria import CriterionMode, DropoutMode
 from nnlint.capture.plan import (
     FirstStep,
     Group,
@@ -47,6 +48,7 @@ class _Moves:
     update_norm: float = 0.0
     grad_norm: float = 0.0
     finite: bool = True
+    lr: float = 0.0
 
 
 @dataclass(slots=True)
@@ -61,6 +63,7 @@ class Observation:
     calls: dict[torch.nn.Module, _Call] = field(default_factory=dict)
     losses: list[Loss] = field(default_factory=list)
     steps: dict[Optimizer, int] = field(default_factory=dict)
+    graded: dict[Optimizer, int] = field(default_factory=dict)
     _moves: dict[torch.Tensor, _Moves] = field(default_factory=dict)
     _before: dict[torch.Tensor, torch.Tensor] = field(default_factory=dict)
     _criteria: CriterionMode = field(default_factory=CriterionMode)
@@ -87,11 +90,15 @@ class Observation:
 
     def stepping(self, optimizer: Optimizer) -> None:
         """Keep the parameters as they are before the step."""
-        for parameter in _held_by(optimizer):
-            self._before[parameter] = parameter.detach().clone()
-            if parameter.grad is not None:
-                moves = self._moves.setdefault(parameter, _Moves())
-                moves.grad_norm, moves.finite = _norm(parameter.grad)
+        self.graded[optimizer] = 0
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                self._before[parameter] = parameter.detach().clone()
+                if parameter.grad is not None:
+                    self.graded[optimizer] += 1
+                    moves = self._moves.setdefault(parameter, _Moves())
+                    moves.grad_norm, moves.finite = _norm(parameter.grad)
+                    moves.lr = float(group["lr"])
 
     def stepped(self, optimizer: Optimizer) -> None:
         """Compare them with what they have become."""
@@ -108,7 +115,7 @@ class Observation:
             moves.update_norm, _ = _norm(update)
 
     def first_step(self) -> FirstStep:
-        """The iteration as plain values. Evaluates each root twice more, so call it last."""
+        """The iteration as plain values. Evaluates each root once more, so call it last."""
         self._criteria.__exit__(None, None, None)  # type: ignore[no-untyped-call]
         optimizers = self.watch.living_optimizers()
         for optimizer in self.steps:
@@ -133,6 +140,7 @@ class Observation:
                         Group(float(group["lr"]), len(group["params"])) for group in optimizer.param_groups
                     ),
                     self.steps.get(optimizer, 0),
+                    self.graded.get(optimizer, 0),
                 )
                 for optimizer in optimizers
             ),
@@ -155,7 +163,7 @@ class Observation:
             parameters=parameters,
             arguments=tuple(described),
             output=call.output,
-            unsteady=_unsteady(root, call),
+            dropped=_dropped(root, call),
         )
 
     def _parameter(self, name: str, parameter: torch.Tensor, optimizers: tuple[int, ...]) -> Parameter:
@@ -173,6 +181,7 @@ class Observation:
             grad_norm=moves.grad_norm,
             finite=moves.finite,
             optimizers=optimizers,
+            lr=moves.lr,
             steps=moves.steps,
             changed=moves.changed,
             norm=moves.norm,
@@ -194,45 +203,14 @@ def _norm(tensor: torch.Tensor) -> tuple[float, bool]:
     return norm, math.isfinite(norm)
 
 
-def _unsteady(root: torch.nn.Module, call: _Call) -> str | None:
-    """The innermost layer that gives the same arguments two answers in eval mode; None if all agree.
-
-    Both evaluations leave every buffer as it is; what differs is random.
-    """
+def _dropped(root: torch.nn.Module, call: _Call) -> tuple[Place, ...]:
+    """Where dropout is applied when the root, in eval mode, is called as it was."""
     root.eval()
-    outputs: list[dict[str, list[torch.Tensor]]] = []
-    order: list[str] = []
-    for _ in range(2):
-        found: dict[str, list[torch.Tensor]] = {}
-
-        def keep(name: str, found: dict[str, list[torch.Tensor]] = found) -> Any:
-            def hook(_: torch.nn.Module, __: Any, output: Any) -> None:
-                if name not in found:
-                    found[name] = [tensor.detach().clone() for tensor in batches_of.tensors(output)]
-                    order.append(name)
-
-            return hook
-
-        handles = [module.register_forward_hook(keep(name)) for name, module in root.named_modules()]
-        try:
-            with torch.no_grad():
-                root(*batches_of.held(call.args), **batches_of.held(call.kwargs))
-        except Exception:
-            # Some models compute a loss, or need state, that a second call does not have.
-            return None
-        finally:
-            for handle in handles:
-                handle.remove()
-        outputs.append(found)
-    first, second = outputs
-    for name in order:
-        if any(
-            one.shape != two.shape or not torch.equal(one, two)
-            for one, two in zip(first.get(name, []), second.get(name, []), strict=False)
-            if not (one.isnan().any() or two.isnan().any())
-        ):
-            return name or type(root).__name__
-    return None
+    mode = DropoutMode()
+    # Some models compute a loss, or need state, that a second call does not have.
+    with contextlib.suppress(Exception), torch.no_grad(), mode:
+        root(*batches_of.held(call.args), **batches_of.held(call.kwargs))
+    return tuple(dict.fromkeys(mode.places))
 
 
 def _settings(loader: Any) -> LoaderSettings:

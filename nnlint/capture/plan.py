@@ -66,6 +66,8 @@ class Parameter:
     finite: bool
     # Which of FirstStep.optimizers hold it.
     optimizers: tuple[int, ...]
+    # The learning rate it was stepped with; 0 if it was not.
+    lr: float
     # How often any optimizer stepped over it while it had a gradient, and the norms around those steps.
     steps: int
     changed: bool
@@ -84,9 +86,8 @@ class Root:
     # A readable form of the call's arguments: "Tensor[64, 1, 28, 28] float32".
     arguments: tuple[str, ...]
     output: str
-    # The layer whose output differs between two evaluations of the same arguments in eval mode, if any.
-    unsteady: str | None
-    unsteady_place: Place | None = None
+    # Where dropout was applied in eval mode, when the same arguments were evaluated once more.
+    dropped: tuple[Place, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,8 @@ class OptimizerState:
     place: Place | None
     groups: tuple[Group, ...]
     steps: int
+    # How many of its parameters had a gradient at its last step.
+    graded: int
 
 
 @dataclass(frozen=True, slots=True)
