@@ -10,6 +10,7 @@ import libcst as cst
 from nnlint.finding import Applicability, Severity
 from nnlint.rule import Change, Draft, Insertion, Problem, Replacement, Rule
 from nnlint.static.arguments import constant, surely_absent
+from nnlint.static.scores import surely
 from nnlint.static.shapes import POINTWISE
 from nnlint.static.torch_api import LOOK_THROUGH
 from nnlint.static.values import Value
@@ -29,7 +30,7 @@ class SoftmaxDim(Rule):
                 continue
             rank = script.shapes.rank(call.args[0])
             if surely_absent(call, "dim"):
-                yield self._no_dim(script, made, rank)
+                yield self._no_dim(script, made, call.args[0], rank)
                 continue
             dim = constant(call, "dim")
             over_batch = dim == 0 or (type(dim) is int and rank is not None and dim == -rank)
@@ -43,7 +44,7 @@ class SoftmaxDim(Rule):
                     "on the others of its batch; give the axis of the classes, as in dim=-1",
                 )
 
-    def _no_dim(self, script: ScriptModel, made: Value, rank: int | None) -> Problem:
+    def _no_dim(self, script: ScriptModel, made: Value, scores: Value, rank: int | None) -> Problem:
         assert made.node is not None
         axis = 0 if rank in (0, 1, 3) else 1
         if rank is None:
@@ -55,7 +56,7 @@ class SoftmaxDim(Rule):
             made.node,
             f"`{script.text(made.node)}` has no dim: {what}, and PyTorch warns that this will go; give dim",
             severity=None if wrong else Severity.INFO,
-            fix=_with_dim(script, made, rank),
+            fix=_with_dim(script, made, scores, rank),
         )
 
 
@@ -67,11 +68,14 @@ def _column(scores: Value) -> bool:
     )
 
 
-def _with_dim(script: ScriptModel, made: Value, rank: int | None) -> Draft | None:
+def _with_dim(script: ScriptModel, made: Value, scores: Value, rank: int | None) -> Draft | None:
     node = made.node
     if not isinstance(node, cst.Call):
         return None
-    dim, level = (1, Applicability.SAFE) if rank == 2 else (-1, Applicability.UNSAFE)
+    images = surely(scores, lambda value: value.op in {"conv2d", "conv3d"})
+    # The axis that is taken today, where that is the right one: then nothing changes.
+    level = Applicability.SAFE if rank in (2, 4, 5) else Applicability.UNSAFE
+    dim = 1 if rank in (2, 4, 5) or (rank is None and images) else -1
     change: Change = Replacement(node, f"{script.module.code_for_node(node.func)}(dim={dim})")
     if node.args:
         change = Insertion(node.args[-1], f", dim={dim}", after=True)
