@@ -75,6 +75,8 @@ class AccessReader(ReaderState):
                 return self.make(Kind.UNKNOWN, name, node, [base])
         elif name == "shape" and kind is Kind.UNKNOWN and not base.op.startswith(("numpy.", "pandas.")):
             return self.make(Kind.SIZE, "shape", node, [base])
+        if base.alts and kind is Kind.UNKNOWN and len(only := base.alternatives()) == 1:
+            return self.attribute(only[0], name, node)  # a global that is set once
         if base.alts and kind in (Kind.MODULE, Kind.INSTANCE, Kind.TENSOR, Kind.MAPPING):
             parts = [
                 self.attribute(item, name, node)
