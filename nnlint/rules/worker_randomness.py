@@ -1,0 +1,90 @@
+"""See rules/worker-randomness.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.arguments import constant
+from nnlint.static.splits import LOADER, dataset_of, whole
+from nnlint.static.stored import item_getter
+from nnlint.static.values import Kind, Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+GENERATORS = frozenset({
+    "numpy.random.default_rng", "numpy.random.RandomState", "numpy.random.Generator", "random.Random",
+    "torch.Generator",
+})  # fmt: skip
+SEEDING = frozenset({".manual_seed", ".seed"})
+
+
+class WorkerRandomness(Rule):
+    words = ("default_rng", "RandomState", "random.Random", "import Random", "Generator(")
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        if "worker_init_fn" in script.source.text or "get_worker_info" in script.source.text:
+            return
+        told: set[int] = set()
+        for call in script.calls:
+            generator = _generator(call.receiver) or _generator(call.kwargs.get("generator"))
+            if generator is None or call.frame is None or call.op in SEEDING or generator.node is None:
+                continue
+            this = item_getter(call.frame)
+            if this is None or _made_inside(generator) or id(generator.node) in told:
+                continue
+            name = generator.name or script.text(generator.node, 30)
+            attribute = name.rpartition(".")[2]
+            if this.cls is None or any(attribute in part.set_outside_init for part in this.cls.lineage()):
+                continue
+            if not _in_workers(script, this):
+                continue
+            told.add(id(generator.node))
+            yield self.problem(
+                generator.node,
+                f"`{name}` is made once and copied into each loader worker, so all workers of "
+                f"`{this.cls.name}` draw the same numbers, and the next epoch draws them again; draw with "
+                f"torch's own functions, which are seeded for each worker, or make the generator in a "
+                f"worker_init_fn",
+                related=((call.node, "drawn from here, for each sample"),) if call.node is not None else (),
+            )
+
+
+def _generator(value: Value | None) -> Value | None:
+    """The random generator that a value is, where that is sure."""
+    if value is None:
+        return None
+    found = [part for part in value.alternatives() if not part.is_const(None)]
+    if len(found) != 1:
+        return None
+    made = found[0]
+    if made.op in SEEDING and made.receiver is not None:
+        made = made.receiver
+    return made if made.op in GENERATORS else None
+
+
+def _made_inside(generator: Value) -> bool:
+    """Whether the generator is made anew for each sample."""
+    if generator.frame is None:
+        return True
+    return any(
+        part.function is not None and part.function.name == "__getitem__" for part in generator.frame.chain()
+    )
+
+
+def _in_workers(script: ScriptModel, this: Value) -> bool:
+    """Whether a loader of these data may have workers; where the file has none, another file decides."""
+    loaders = list(script.calls_of(LOADER))
+    own = [loader for loader in loaders if _loads(loader, this)]
+    if not own:
+        return not loaders
+    return any("**" in loader.kwargs or constant(loader, "num_workers", 0) != 0 for loader in own)
+
+
+def _loads(loader: Value, this: Value) -> bool:
+    dataset = dataset_of(loader)
+    if dataset is None:
+        return False
+    return any(whole(part).cls is this.cls or part.kind is Kind.UNKNOWN for part in dataset.alternatives())
