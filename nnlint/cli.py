@@ -6,23 +6,21 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from nnlint import __version__
-from nnlint.reporters import reporter, reporter_names, statistics_reporter
+from nnlint.cli_run import run
+from nnlint.options import fail, load_linter, output, selection, wants_color
+from nnlint.reporters import reporter, statistics_reporter
 
 if TYPE_CHECKING:
-    from nnlint.config import Config
     from nnlint.engine import Linter
     from nnlint.fixer import Fixer
     from nnlint.page import Page
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 EXAMPLES = """\b
 Examples:
@@ -67,38 +65,22 @@ class _DefaultToCheck(click.Group):
 def cli() -> None:
     """Find the bugs that let a PyTorch script run, lower its loss, and still be wrong.
 
-    Reads source only: no training script is ever run, and torch need not be installed.
+    Reads source only, and torch need not be installed. `nnlint run train.py` runs a script to its first
+    training step and sees more.
     """
-
-
-def _comma_list(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
-
-
-def _rules_option(flag: str, text: str) -> Callable[[_Command], _Command]:
-    return click.option(flag, multiple=True, metavar="RULES", callback=_comma_list, help=text)
 
 
 @cli.command(epilog=EXAMPLES, short_help="Check files and folders; may be left out.")
 @click.argument("paths", nargs=-1)
-@_rules_option(
-    "--select", "Report these rules only: codes, code prefixes, names or ALL, with commas between."
-)
-@_rules_option("--extend-select", "Report these rules too.")
-@_rules_option("--ignore", "Do not report these rules.")
+@selection
 @click.option(
     "--fix", is_flag=True, help="Apply safe fixes and report what is left; `-` is written to stdout."
 )
 @click.option("--unsafe-fixes", is_flag=True, help="Count fixes that may change more than the bug as well.")
 @click.option("--diff", is_flag=True, help="Print what --fix would change and change nothing; 1 if anything.")
-@click.option("--output-format", type=click.Choice(reporter_names()), help="How to print the findings.")
 @click.option("--statistics", is_flag=True, help="Print how often each rule has spoken, not the findings.")
 @click.option("--show-files", is_flag=True, help="Print the files that would be checked, and check none.")
-@click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
-@click.option(
-    "--config", type=click.Path(path_type=Path), metavar="FILE", help="Read the settings from this file."
-)
-@click.option("--isolated", is_flag=True, help="Read no settings file.")
+@output
 def check(
     paths: tuple[str, ...],
     select: tuple[str, ...],
@@ -115,30 +97,11 @@ def check(
     isolated: bool,
 ) -> None:
     """Check files and folders (the current one if none is given); `-` is standard input."""
-    from nnlint.config import ConfigError
-    from nnlint.engine import Linter
-    from nnlint.registry import RegistryError, SelectorError
-
     paths = paths or (".",)
-    try:
-        settings = _settings(paths, config, isolated)
-        settings = replace(
-            settings,
-            # A choice on the command line takes the place of the whole choice in the file.
-            select=select or settings.select,
-            extend_select=(*(() if select else settings.extend_select), *extend_select),
-            ignore=(*settings.ignore, *ignore),
-            output_format=output_format or settings.output_format,
-        )
-        if settings.output_format not in reporter_names():
-            known = ", ".join(reporter_names())
-            raise ConfigError(f"{settings.path}: `output-format` must be one of {known}")
-        linter = Linter.load(settings)
-    except (ConfigError, RegistryError, SelectorError) as error:
-        _fail(str(error))
+    linter, settings = load_linter(paths, select, extend_select, ignore, output_format, config, isolated)
     render = (statistics_reporter if statistics else reporter)(settings.output_format)
     if render is None:
-        _fail(f"--statistics has no {settings.output_format} form")
+        fail(f"--statistics has no {settings.output_format} form")
     if show_files:
         status = _show_files(linter, paths)
     elif diff:
@@ -151,7 +114,7 @@ def check(
         piped = fixer is not None and "-" in paths
         if fixer and piped:
             click.echo(fixer.stdin, nl=False)
-        click.echo(render(report, color=_wants_color(err=piped)), nl=False, color=True, err=piped)
+        click.echo(render(report, color=wants_color(err=piped)), nl=False, color=True, err=piped)
         status = report.status(settings.fail_on)
     sys.exit(0 if status == 1 and exit_zero else status)
 
@@ -199,10 +162,10 @@ def explain(rule: str) -> None:
     try:
         page = find(_pages(), rule)
     except SelectorError as error:
-        _fail(str(error))
+        fail(str(error))
     default = "on" if page.default else "off"
     facts = f"{page.severity.value} · {_tiers(page)} · {default} by default · since {page.since}"
-    if not _wants_color():
+    if not wants_color():
         click.echo(f"{page.body.rstrip()}\n\n{facts}")
         return
     from rich.console import Console
@@ -224,7 +187,7 @@ def rules(output_format: str) -> None:
     pages = _pages()
     if output_format == "json":
         click.echo(json.dumps([_facts(page) for page in pages], indent=2, ensure_ascii=False))
-    elif _wants_color():
+    elif wants_color():
         _print_table(pages)
     else:
         width = max(len(page.name) for page in pages)
@@ -276,34 +239,11 @@ def _pages() -> tuple[Page, ...]:
             # Read here, where a page that breaks the form can still be said in one line.
             page.content  # noqa: B018
     except (PageError, RegistryError) as error:
-        _fail(str(error))
+        fail(str(error))
     return found
 
 
-def _settings(paths: tuple[str, ...], config: Path | None, isolated: bool) -> Config:
-    from nnlint.config import Config, ConfigError, find_config, load_config
-
-    if isolated and config is not None:
-        raise ConfigError("--isolated and --config exclude each other")
-    if isolated:
-        return Config()
-    if config is not None:
-        return load_config(config) or Config(path=config)
-    return find_config(Path.cwd() if paths[0] == "-" else Path(paths[0]))
-
-
-def _wants_color(err: bool = False) -> bool:
-    """Colours are for terminals, unless the environment says otherwise (no-color.org, force-color.org)."""
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR"):
-        return True
-    return (sys.stderr if err else sys.stdout).isatty() and os.environ.get("TERM") != "dumb"
-
-
-def _fail(message: str) -> NoReturn:
-    click.echo(f"nnlint: {message}", err=True)
-    sys.exit(2)
+cli.add_command(run)
 
 
 def main() -> NoReturn:

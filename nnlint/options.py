@@ -1,0 +1,109 @@
+"""What the commands share: the options that choose rules and output, and what follows from them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from nnlint.reporters import reporter_names
+
+if TYPE_CHECKING:
+    from nnlint.config import Config
+    from nnlint.engine import Linter
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _comma_list(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
+
+
+def _rules(flag: str, text: str) -> Callable[[_Command], _Command]:
+    return click.option(flag, multiple=True, metavar="RULES", callback=_comma_list, help=text)
+
+
+def selection(command: _Command) -> _Command:
+    """--select, --extend-select and --ignore."""
+    command = _rules("--ignore", "Do not report these rules.")(command)
+    command = _rules("--extend-select", "Report these rules too.")(command)
+    text = "Report these rules only: codes, code prefixes, names or ALL, with commas between."
+    return _rules("--select", text)(command)
+
+
+def output(command: _Command) -> _Command:
+    """--output-format, --exit-zero, --config and --isolated."""
+    command = click.option("--isolated", is_flag=True, help="Read no settings file.")(command)
+    command = click.option(
+        "--config", type=click.Path(path_type=Path), metavar="FILE", help="Read the settings from this file."
+    )(command)
+    command = click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")(
+        command
+    )
+    return click.option(
+        "--output-format", type=click.Choice(reporter_names()), help="How to print the findings."
+    )(command)
+
+
+def load_linter(
+    paths: tuple[str, ...],
+    select: tuple[str, ...],
+    extend_select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    output_format: str | None,
+    config: Path | None,
+    isolated: bool,
+) -> tuple[Linter, Config]:
+    """The linter and the settings that options and settings files ask for; ends nnlint if they cannot be."""
+    from nnlint.config import ConfigError
+    from nnlint.engine import Linter
+    from nnlint.registry import RegistryError, SelectorError
+
+    try:
+        settings = _settings(paths, config, isolated)
+        settings = replace(
+            settings,
+            # A choice on the command line takes the place of the whole choice in the file.
+            select=select or settings.select,
+            extend_select=(*(() if select else settings.extend_select), *extend_select),
+            ignore=(*settings.ignore, *ignore),
+            output_format=output_format or settings.output_format,
+        )
+        if settings.output_format not in reporter_names():
+            known = ", ".join(reporter_names())
+            raise ConfigError(f"{settings.path}: `output-format` must be one of {known}")
+        return Linter.load(settings), settings
+    except (ConfigError, RegistryError, SelectorError) as error:
+        fail(str(error))
+
+
+def _settings(paths: tuple[str, ...], config: Path | None, isolated: bool) -> Config:
+    from nnlint.config import Config, ConfigError, find_config, load_config
+
+    if isolated and config is not None:
+        raise ConfigError("--isolated and --config exclude each other")
+    if isolated:
+        return Config()
+    if config is not None:
+        return load_config(config) or Config(path=config)
+    return find_config(Path.cwd() if paths[0] == "-" else Path(paths[0]))
+
+
+def wants_color(err: bool = False) -> bool:
+    """Colours are for terminals, unless the environment says otherwise (no-color.org, force-color.org)."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return (sys.stderr if err else sys.stdout).isatty() and os.environ.get("TERM") != "dumb"
+
+
+def fail(message: str) -> NoReturn:
+    """Say in one line why the request was not carried out, and end with status 2."""
+    click.echo(f"nnlint: {message}", err=True)
+    sys.exit(2)
