@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nnlint.static.arguments import argument, constant
-from nnlint.static.axes import Axis, Shape
+from nnlint.static.axes import Axis, Shape, total
 from nnlint.static.rearrange import argument_of, fresh, is_index
 from nnlint.static.splits import TRAIN_TEST_SPLIT
 from nnlint.static.values import Kind, Value
@@ -260,17 +260,17 @@ def _joined(shapes: Shapes, value: Value) -> Shape | None:
             return None
         inner, place = listed[1:], place % len(listed)
         return (*inner[:place], listed[0], *inner[place:])
-    if listed is None and parts.kind is Kind.SEQUENCE and parts.element is None and parts.args:
+    known: list[Shape] = []
+    if parts.kind is Kind.SEQUENCE and parts.element is None and parts.args:
         known = [shape for shape in map(shapes.of, parts.args) if shape is not None]
-        listed = ((), *known[0]) if len(known) == len(parts.args) else None
-        if listed is not None and {len(shape) for shape in known} != {len(listed) - 1}:
+        if len(known) < len(parts.args) or len({len(shape) for shape in known}) != 1:
             return None
-    if listed is None or len(listed) < 2:
+        listed = ((), *known[0])
+    if listed is None or not -len(listed) < place < len(listed) - 1:
         return None
     axes = list(listed[1:])
-    if not -len(axes) <= place < len(axes):
-        return None
-    axes[place] = fresh(value, place)
+    whole = total([shape[place] for shape in known]) if known else None
+    axes[place] = whole if whole is not None else fresh(value, place % len(axes))
     return tuple(axes)
 
 

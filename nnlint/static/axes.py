@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TypeAlias
 
 Factor: TypeAlias = "int | tuple[object, ...]"
@@ -55,6 +56,18 @@ def divide(axis: Axis, by: Axis) -> Axis:
             whole = rest[0] if len(rest) == 1 else tuple(rest)
             rest = [("//", whole, factor)]
     return tuple(rest)
+
+
+def total(axes: Sequence[Axis | None]) -> Axis | None:
+    """The length of axes put one after the other, where it is a number."""
+    numbers = [
+        prod(f for f in axis if isinstance(f, int))
+        for axis in axes
+        if axis is not None and all(isinstance(f, int) for f in axis)
+    ]
+    if len(numbers) != len(axes):
+        return None
+    return () if sum(numbers) == 1 else (sum(numbers),)
 
 
 def shuffle(source: Shape, target: Sequence[Axis | None], moved: bool) -> Shuffle | None:

@@ -5,12 +5,14 @@ Asked for on demand and remembered; what is not known stays unknown (`None`).
 
 from __future__ import annotations
 
+from itertools import islice
+
 import libcst as cst
 
 from nnlint.static import torch_api
 from nnlint.static.arguments import argument, constant, surely_absent
 from nnlint.static.arrays import ARRAYS, from_frame
-from nnlint.static.axes import Axis, Factor, Shape, divide, flat, simplify
+from nnlint.static.axes import Axis, Factor, Shape, divide, flat, simplify, total
 from nnlint.static.rearrange import HANDLERS, argument_of, fresh, window
 from nnlint.static.samples import Samples
 from nnlint.static.values import Fact, Kind, Value
@@ -42,6 +44,7 @@ class Shapes:
         self._active: set[int] = set()
         self._ranks: dict[int, int] = {}
         self._names: dict[Factor, str] = {}
+        self.varying: set[Factor] = set()  # numbers that each turn of a loop may change
         self._samples = Samples(facts)
         self._batches: dict[int, Value] = {}  # id(member of a batch) -> the batch
         self.raw: dict[int, Value] = {}  # the tensors whose sizes are symbols
@@ -116,6 +119,8 @@ class Shapes:
         ):
             quotient = value if value.op == "floor_divide" else value.args[-1]
             return divide(self.amount(quotient.args[0]), self.amount(quotient.args[1]))
+        if any(map(_changes, islice(value.graph(), 100))):
+            self.varying.add(("value", id(value)))
         return (("value", id(value)),)
 
     def last(self, value: Value | None) -> Axis | None:
@@ -130,6 +135,9 @@ class Shapes:
             if value.op == "linear":
                 features = argument(value, "out_features")
                 return self.amount(features) if features is not None else None
+            if value.op == "cat" and constant(value, "dim", 0) == -1 and value.args[0].kind is Kind.SEQUENCE:
+                parts = value.args[0]
+                return total([self.last(part) for part in parts.args]) if parts.element is None else None
             if value.op not in POINTWISE or not value.args:
                 return None
             value = value.args[0]
@@ -363,6 +371,14 @@ def origin(value: Value) -> Value:
         else:
             break
     return value
+
+
+def _changes(value: Value) -> bool:
+    """Whether a number is made anew in each turn of a loop."""
+    return value.op in {"phi", "element", "index"} or (
+        value.frame is not None
+        and any(frame.kind in {"loop", "comprehension"} for frame in value.frame.chain())
+    )
 
 
 def _number(value: object) -> int | None:

@@ -1,0 +1,58 @@
+"""See rules/layer-size-mismatch.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import TYPE_CHECKING
+
+from nnlint.rule import Problem, Rule
+from nnlint.static import torch_api
+from nnlint.static.axes import Axis
+from nnlint.static.widths import TAKES, Meeting, cannot_be, meetings
+
+if TYPE_CHECKING:
+    import libcst as cst
+
+    from nnlint.static.model import ScriptModel
+    from nnlint.static.shapes import Shapes
+
+
+class LayerSizeMismatch(Rule):
+    words = ("Linear", "Conv", "Norm", "LSTM", "GRU", "RNN")
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        fits: dict[int, bool] = {}
+        found: dict[int, tuple[cst.CSTNode, Meeting]] = {}
+        for meeting in meetings(script):
+            node = meeting.layer.node
+            if node is None:
+                continue
+            wrong = cannot_be(meeting.given, meeting.takes, script.shapes.varying)
+            fits[id(node)] = fits.get(id(node), False) or not wrong
+            if wrong:
+                found.setdefault(id(node), (node, meeting))
+        for node, meeting in found.values():
+            if not fits[id(node)]:  # it fits elsewhere: the reader, not the author, may have erred
+                yield self._problem(script, node, meeting)
+
+    def _problem(self, script: ScriptModel, node: cst.CSTNode, meeting: Meeting) -> Problem:
+        operation = torch_api.module_operation(meeting.layer.op)
+        takes, given = _number(script.shapes, meeting.takes), _number(script.shapes, meeting.given)
+        what = "channels" if operation.startswith(("conv", "batch", "group")) else "features"
+        before = meeting.before
+        source = f"`{script.text(before.node, 40)}` before it" if before is not None else "its input"
+        related = ((before.node, f"gives {given}"),) if before is not None and before.node is not None else ()
+        return self.problem(
+            node,
+            f"`{script.text(node, 40)}` takes {takes} {what}, but {source} has {given}: the first forward "
+            f"raises; make `{TAKES[operation]}` fit",
+            related=related,
+        )
+
+
+def _number(shapes: Shapes, axis: Axis) -> str:
+    if all(isinstance(factor, int) for factor in axis):
+        return str(prod(factor for factor in axis if isinstance(factor, int)))
+    text = shapes.describe(axis)
+    return text.replace("…", "n")
