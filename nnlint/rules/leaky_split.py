@@ -11,6 +11,7 @@ from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule
 from nnlint.static.fitted import RANDOM_SPLIT, fits, splits
 from nnlint.static.lineage import Lineage
+from nnlint.static.loops import trains_one_model
 from nnlint.static.splits import (
     EVALUATION,
     LOADER,
@@ -22,8 +23,7 @@ from nnlint.static.splits import (
     takes_a_part,
     training_loaders,
 )
-from nnlint.static.state import roots
-from nnlint.static.values import EventKind, Frame, Value
+from nnlint.static.values import EventKind, Value
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
@@ -105,7 +105,7 @@ class LeakySplit(Rule):
                 continue
             if not split.given or not all(part.time < loop.start and not part.alts for part in split.given):
                 continue
-            if _trains_one_model(loop):
+            if trains_one_model(loop) and not any(event.kind is EventKind.OPAQUE for event in loop.events):
                 yield self.problem(
                     split.node,
                     "the data are split anew in every turn of the loop that trains the model, so the rows "
@@ -163,20 +163,6 @@ def _seeded(node: cst.CSTNode) -> bool:
 
 def _last(node: cst.Name | cst.Attribute) -> str:
     return node.value if isinstance(node, cst.Name) else node.attr.value
-
-
-def _trains_one_model(loop: Frame) -> bool:
-    """Whether the loop steps optimizers that were made before it, and never loads other weights."""
-    steps = [event for event in loop.events if event.kind is EventKind.STEP]
-    again = (EventKind.LOAD_STATE, EventKind.OPAQUE)
-    return (
-        bool(steps)
-        and all(
-            event.target is not None and all(root.time < loop.start for root in roots(event.target))
-            for event in steps
-        )
-        and not any(event.kind in again for event in loop.events)
-    )
 
 
 def _same_rows(first: Value, second: Value) -> bool:

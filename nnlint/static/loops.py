@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from nnlint.static.state import roots
 from nnlint.static.values import Event, EventKind, Frame, Kind, Value
 
 TRAINING = (EventKind.BACKWARD, EventKind.STEP)
@@ -91,3 +92,14 @@ def _innermost(event: Event, found: dict[int, DataPass]) -> DataPass | None:
         if current is not None and (current.looped or frame.kind in {"function", "module"}):
             return current
     return None
+
+
+def trains_one_model(loop: Frame) -> bool:
+    """Whether the loop steps optimizers that were made before it, and never loads other weights."""
+    steps = [event for event in loop.events if event.kind is EventKind.STEP]
+    if not steps or any(event.kind is EventKind.LOAD_STATE for event in loop.events):
+        return False
+    return all(
+        event.target is not None and all(root.time < loop.start for root in roots(event.target))
+        for event in steps
+    )

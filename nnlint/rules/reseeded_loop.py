@@ -1,0 +1,97 @@
+"""See rules/reseeded-loop.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.loops import trains_one_model
+from nnlint.static.stored import item_getter
+from nnlint.static.values import Frame, Kind, Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+# Global random states; torch's also orders the batches and makes the dropout masks.
+TORCH = (
+    "torch.manual_seed", "torch.random.manual_seed", "lightning.seed_everything", "transformers.set_seed",
+    "accelerate.utils.set_seed", "accelerate.set_seed",
+)  # fmt: skip
+OTHERS = ("numpy.random.seed", "random.seed", "torch.cuda.manual_seed", "torch.cuda.manual_seed_all")
+RESTORES = (
+    "torch.random.fork_rng", "torch.set_rng_state", "torch.random.set_rng_state", "numpy.random.set_state",
+    "random.setstate", "torch.cuda.set_rng_state",
+)  # fmt: skip
+# What gives the same number in each turn.
+SAME = frozenset(
+    {"const", "getattr", "param", "free", "add", "mul", "getitem", "join", "builtins.int", "sub"}
+)
+
+
+class ReseededLoop(Rule):
+    words = ("seed",)
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        if any(True for _ in script.calls_of(*RESTORES)):
+            return
+        told: set[int] = set()
+        for call in script.calls_of(*TORCH, *OTHERS):
+            seed = call.args[0] if call.args else call.kwargs.get("seed")
+            if seed is None or call.node is None or call.frame is None:
+                continue
+            found = self._in_item(call.frame, seed) or self._in_loop(call, call.frame, seed)
+            if found is None:
+                continue
+            until, why = found
+            node = _place(call.node, call.frame, until)
+            if id(node) not in told and not told & {id(part.node) for part in call.frame.chain()}:
+                told.add(id(until.node))
+                yield self.problem(node, f"{why}; seed once, before the loop")
+
+    def _in_item(self, frame: Frame, seed: Value) -> tuple[Frame, str] | None:
+        this = item_getter(frame)
+        if this is None or this.cls is None:
+            return None
+        getter = next(
+            part
+            for part in frame.chain()
+            if part.function is not None and part.function.name == "__getitem__"
+        )
+        assert getter.function is not None
+        names = {parameter.name for parameter in getter.function.parameters[1:]}
+        if not _same(seed) or any(part.name in names for part in seed.graph()):
+            return None
+        return getter, (
+            f"the random state is set to the same seed for each sample of `{this.cls.name}`, so every sample "
+            f"gets the same random numbers"
+        )
+
+    def _in_loop(self, call: Value, frame: Frame, seed: Value) -> tuple[Frame, str] | None:
+        loop = next((part for part in frame.loops() if trains_one_model(part)), None)
+        if loop is None or not _same(seed):
+            return None
+        if call.op in OTHERS and frame.loop() is not loop:
+            return None
+        return loop, (
+            "the random state is set back in each turn of the loop that trains, so every turn draws the same "
+            "batch order, dropout masks and augmentation as the last"
+        )
+
+
+def _same(seed: Value) -> bool:
+    return all(part.op in SAME or part.kind is Kind.CONST for part in seed.graph())
+
+
+def _place(node: cst.CSTNode, frame: Frame, until: Frame) -> cst.CSTNode:
+    """The call of the user's own `set_seed` rather than the line inside it."""
+    for part in frame.chain():
+        if part is until:
+            break
+        if part.kind == "function" and part.function is not None and isinstance(part.node, cst.Call):
+            if "seed" not in part.function.name.lower():
+                break
+            node = part.node
+    return node
