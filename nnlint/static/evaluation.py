@@ -158,7 +158,7 @@ class Evaluations:
     def trains(self, forward: Event) -> bool:
         """Whether a forward's output takes part in a backward pass."""
         parts = forward.call.args if forward.call.kind is Kind.SEQUENCE else ()
-        values = (forward.call, *parts, *forward.call.attrs.values())
+        values = (forward.call, *forward.call.alternatives(), *parts, *forward.call.attrs.values())
         return any(id(value) in self.back_propagated for value in values)
 
     def is_trained(self, module: Value) -> bool:
@@ -174,6 +174,8 @@ class Evaluations:
         forwards = {id(event.call): event for event in self.script.events_of(EventKind.FORWARD)}
         inner = {id(arg): key for key, e in forwards.items() for arg in (*e.call.args, *e.call.attrs.values())
                  if e.call.kind in (Kind.SEQUENCE, Kind.MAPPING)}  # fmt: skip
+        # Unpacking gives items of what each of several modules returns.
+        inner |= {id(part): key for key, event in forwards.items() for part in event.call.alts}
         stop = lambda value: id(value) in forwards or id(value) in inner  # noqa: E731
         for value in list(visit(ends)):
             if not is_comparison(value):
@@ -185,7 +187,9 @@ class Evaluations:
                     key = inner.get(id(part), id(part))
                     if key in forwards:
                         sides[min(position, 1)].add(key)
-            if len(operands) > 1 and bool(sides[0]) != bool(sides[1]):
+            # A model that sorts its batch gives the targets back too.
+            returned = value.op in torch_api.LOSSES and bool(sides[0])
+            if len(operands) > 1 and (returned or bool(sides[0]) != bool(sides[1])):
                 if value.op == "sub" and not any(_from_data(operand) for operand in operands):
                     continue  # an advantage, a temporal difference
                 found |= sides[0] | sides[1]

@@ -328,8 +328,9 @@ def _unknown_method(
     reader: CallReader, base: Value, name: str, args: list[Value], kwargs: dict[str, Value], node: cst.Call
 ) -> Value | None:
     """Methods that say what an unknown thing is: an Accelerator, a sampler, a parameter group."""
-    if name in {"parameters", "named_parameters"} and base.op == "getattr":  # only modules have these
-        base.kind = Kind.MODULE
+    if name in {"parameters", "named_parameters"} and base.op in {"getattr", "join"}:  # a module
+        for part in (base, *base.alternatives()):
+            part.kind = Kind.MODULE if part.kind is Kind.UNKNOWN else part.kind
         return reader.record_call(reader.make(Kind.PARAMETERS, name, node, [base], kwargs, base))
     if name == "prepare" and args:  # accelerate's Accelerator
         return args[0] if len(args) == 1 else reader.make(Kind.SEQUENCE, "tuple", node, args)

@@ -245,3 +245,27 @@ def test_parentless_calls_that_hide_an_optimizer_are_noted() -> None:
     )
     (found,) = script.training_passes
     assert [event.target.name for event in found.of(EventKind.OPAQUE) if event.target] == ["opt"]
+
+
+def test_what_one_of_two_models_returns_is_judged_when_it_is_unpacked() -> None:
+    script = model_of(
+        """
+        import torch
+        from torch import nn
+        from models import Decoder
+        decoder = Decoder(1) if small else Decoder(2)
+        optimizer = torch.optim.Adam(decoder.parameters())
+        criterion = nn.CrossEntropyLoss()
+        for epoch in range(9):
+            for x, y in train_loader:
+                scores, alphas = decoder(x)
+                optimizer.zero_grad()
+                criterion(scores, y).backward()
+                optimizer.step()
+            decoder.eval()
+            for x, y in val_loader:
+                scores, alphas = decoder(x)
+                print(criterion(scores, y).item())
+        """
+    )
+    assert len(list(script.evaluations)) == 1
