@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule
+from nnlint.static.checkpoints import LOADS, from_file, same_file
 from nnlint.static.state import roots
 from nnlint.static.torch_api import RELABEL, WRAPPERS
 from nnlint.static.values import Event, EventKind, Kind, Value
@@ -14,8 +15,6 @@ from nnlint.static.values import Event, EventKind, Kind, Value
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
-LOADS = frozenset({"torch.load", "torch.hub.load_state_dict_from_url", "torch.utils.model_zoo.load_url",
-                   "safetensors.torch.load_file"})  # fmt: skip
 # Somebody looks at what fits.
 LOOKS = (b"missing_keys", b"unexpected_keys", b"missing,", b"IncompatibleKeys")
 PREFIXES = {
@@ -39,7 +38,7 @@ class SilentPartialLoad(Rule):
             strict = call.kwargs.get("strict") or (call.args[1] if len(call.args) > 1 else None)
             if strict is None or not strict.is_const(False) or not call.args:
                 continue
-            found = _from_file(call.args[0])
+            found = from_file(call.args[0])
             if found is None or _edited(script, call.args[0]):
                 continue
             file, key = found
@@ -48,7 +47,7 @@ class SilentPartialLoad(Rule):
                 (
                     m
                     for save in script.events_of(EventKind.SAVE)
-                    if _same_file(script, save, file) and (m := _mismatch(save, model, key))
+                    if same_file(script, save, file) and (m := _mismatch(save, model, key))
                 ),
                 "",
             )
@@ -66,23 +65,6 @@ class SilentPartialLoad(Rule):
                     f"check `missing_keys` and `unexpected_keys`",
                     severity=Severity.WARNING,
                 )
-
-
-def _from_file(state: Value) -> tuple[Value, str | None] | None:
-    """The call that reads the file, and the key under which the weights stand in it; None where the state
-    comes from elsewhere or was changed on the way."""
-    key: str | None = None
-    for _ in range(8):
-        if state.op in LOADS:
-            return state, key
-        if state.op == "getitem" and len(state.args) == 2:
-            key = str(state.args[1].const) if key is None else "?"
-            state = state.args[0]
-        elif state.op in RELABEL and state.args:
-            state = state.args[0]
-        else:
-            return None
-    return None
 
 
 def _edited(script: ScriptModel, state: Value) -> bool:
@@ -109,24 +91,6 @@ def _edited(script: ScriptModel, state: Value) -> bool:
         for call in script.calls
         if call.op != ".get"
     ) or any(id(loop.value) in ids for loop in script.loops)
-
-
-def _same_file(script: ScriptModel, save: Event, load: Value) -> bool:
-    """Whether both use one path."""
-    target = save.call.args[1] if len(save.call.args) > 1 else save.call.kwargs.get("f")
-    path = load.args[0] if load.args else load.kwargs.get("f")
-    if target is None or path is None:
-        return False
-    if target is path or (
-        target.kind is Kind.CONST and path.kind is Kind.CONST and target.const == path.const
-    ):
-        return True
-    return (
-        target.node is not None
-        and path.node is not None
-        and len(script.text(path.node)) > 1
-        and (script.text(target.node, 400) == script.text(path.node, 400))
-    )
 
 
 def _mismatch(save: Event, model: Value, key: str | None) -> str:
