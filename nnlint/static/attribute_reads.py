@@ -17,59 +17,62 @@ _TENSORS = frozenset({"weight", "bias", "data"})
 
 class AttributeReads:
     """`read`: attribute names that some expression reads, except to write new numbers into its weights.
+    `called`: plain names that are called.
     `written`: those whose tensors an initialiser or another call gets into its hands.
     `words`: the words of all string literals, by which attributes can be reached too."""
 
     def __init__(self, module: cst.Module) -> None:
         self.read: set[str] = set()
+        self.called: set[str] = set()
         self.written: set[str] = set()
         self.words: set[str] = set()
-        self._visit(module, written=False)
+        self._stack: list[tuple[cst.CSTNode, bool]] = [(module, False)]
+        while self._stack:
+            self._read(*self._stack.pop())
 
     def mentions(self, name: str) -> bool:
         return name in self.read or name in self.words
 
-    def _visit(self, node: cst.CSTNode, *, written: bool) -> None:
+    def _read(self, node: cst.CSTNode, written: bool) -> None:
+        """One node; `written`: in the hands of a call that only fills it."""
         if isinstance(node, cst.Attribute):
-            if written and node.attr.value in _TENSORS:
-                inner = node.value
-                while isinstance(inner, cst.Attribute) and inner.attr.value in _TENSORS:
-                    inner = inner.value
-                if isinstance(inner, cst.Attribute):
-                    self._visit(inner.value, written=False)
-                    return
+            inner: cst.CSTNode = node
+            while written and isinstance(inner, cst.Attribute) and inner.attr.value in _TENSORS:
+                inner = inner.value
+            if inner is not node and isinstance(inner, cst.Attribute):
+                self._stack.append((inner.value, False))
+                return
             self.read.add(node.attr.value)
-            self._visit(node.value, written=written)
+            self._stack.append((node.value, written))
         elif isinstance(node, cst.AssignTarget):
             self._store(node.target)
         elif isinstance(node, cst.AnnAssign):
             self._store(node.target)
             if node.value is not None:
-                self._visit(node.value, written=False)
+                self._stack.append((node.value, False))
         elif isinstance(node, cst.Call):
-            name = node.func.attr.value if isinstance(node.func, cst.Attribute) else ""
+            function = node.func
+            name = function.attr.value if isinstance(function, cst.Attribute) else ""
+            if isinstance(function, cst.Name):
+                self.called.add(function.value)
             initialises = name.endswith("_") and not name.startswith("_")
-            if _FILLS.search(name or getattr(node.func, "value", "")):
+            if _FILLS.search(name or (function.value if isinstance(function, cst.Name) else "")):
                 self._note_written(node)
-            self._visit(node.func, written=initialises)
-            for argument in node.args:
-                self._visit(argument.value, written=initialises)
+            self._stack.append((function, initialises))
+            self._stack.extend((argument.value, initialises) for argument in node.args)
         elif isinstance(node, cst.SimpleString):
             self.words.update(_WORD.findall(node.value))
         else:
-            for child in children(node):
-                self._visit(child, written=False)
+            self._stack.extend((child, False) for child in children(node))
 
     def _note_written(self, node: cst.CSTNode) -> None:
         self.written.update(part.attr.value for part in descend(node) if isinstance(part, cst.Attribute))
 
     def _store(self, target: cst.CSTNode) -> None:
-        if isinstance(target, cst.Attribute):
-            self._note_written(target.value)
-            self._visit(target.value, written=False)
-        elif isinstance(target, (cst.Tuple, cst.List)):
+        if isinstance(target, (cst.Tuple, cst.List)):
             for element in target.elements:
                 self._store(element.value)
-        else:
-            self._note_written(target)
-            self._visit(target, written=False)
+            return
+        place = target.value if isinstance(target, cst.Attribute) else target
+        self._note_written(place)
+        self._stack.append((place, False))

@@ -8,6 +8,7 @@ import libcst as cst
 
 from nnlint.static.walk import children, descend
 
+DEEPEST = 150  # nested nodes; deeper ones may hold any name
 # Whoever calls these may read any local name.
 READS_ALL = frozenset({"locals", "vars", "eval", "exec"})
 
@@ -31,6 +32,7 @@ class LocalNames:
         self._block = 0
         self._blocks = 0
         self._loops: tuple[int, ...] = ()
+        self._depth = 0
         self._visit(function.body)
 
     def replaced(self, statement: cst.CSTNode, name: str) -> cst.CSTNode | None:
@@ -65,6 +67,14 @@ class LocalNames:
     def _visit(self, node: cst.CSTNode | None) -> None:
         if node is None:
             return
+        self._depth += 1
+        if self._depth > DEEPEST:
+            self._open = True
+        else:
+            self._read(node)
+        self._depth -= 1
+
+    def _read(self, node: cst.CSTNode) -> None:
         if isinstance(node, cst.Name):
             self._open = self._open or node.value in READS_ALL
             self._note(node, node.value, write=False)
