@@ -12,16 +12,19 @@ if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
 
+TILE = 8  # smaller batches are what fits, or a row of pictures
+
+
 class OddBatchSize(Rule):
     words = ("DataLoader",)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         for loader in script.calls_of("torch.utils.data.DataLoader"):
             size, given = constant(loader, "batch_size", 1), argument(loader, "batch_size")
-            if type(size) is not int or size < 2 or size % 2 == 0 or loader.node is None or given is None:
+            if type(size) is not int or size < TILE or size % 2 == 0 or loader.node is None or given is None:
                 continue
             yield self.problem(
                 loader.node,
                 f"a batch size of {size} is odd: matrix kernels work in tiles of 8, 16 or 32 rows and pad "
-                f"the rest, so {size + 8 - size % 8} samples cost the same; use a multiple of 8",
+                f"the rest, so {size + TILE - size % TILE} samples cost the same; use a multiple of 8",
             )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
 
+ARTICLES = {"GRU": "a"}
 _CLIPPING = re.compile(r"clip\w*\s*[(=]|clamp_\(", re.IGNORECASE)
 
 
@@ -34,9 +35,9 @@ class RecurrentWithoutClipping(Rule):
                     kind = layer.op.rpartition(".")[2]
                     yield self.problem(
                         step.call.node,
-                        f"an {kind} is trained without gradient clipping: one long sequence can give a "
-                        f"gradient that is orders of magnitude too large and undo hours of training; call "
-                        f"`torch.nn.utils.clip_grad_norm_` before the step",
+                        f"{ARTICLES.get(kind, 'an')} {kind} is trained without gradient clipping: one long "
+                        f"sequence can give a gradient that is orders of magnitude too large and undo "
+                        f"hours of training; call `torch.nn.utils.clip_grad_norm_` before the step",
                         related=((layer.node, f"the {kind}"),) if layer.node is not None else (),
                     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.rule import Problem, Rule
-from nnlint.static.gaussians import UNIFORM_NOISE, densities, is_noise, samples
+from nnlint.static.gaussians import UNIFORM_NOISE, Density, densities, is_noise, samples
 from nnlint.static.terms import Term, exponent, identity
 
 if TYPE_CHECKING:
@@ -19,12 +19,13 @@ _LOG_VARIANCE = re.compile(
 
 
 class SamplingFormula(Rule):
-    words = ("exp",)
+    words = ("randn", "rand_like", "normal_", "Normal", "torch.rand")
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
-        if "rand" not in script.source.text and "ormal" not in script.source.text:
+        if "exp" not in script.source.text and "log" not in script.source.text:
             return
         known = list(densities(script))
+        yield from self._variances(script, known)
         drawn = [
             (sample, scale, power)
             for sample in samples(script)
@@ -33,11 +34,11 @@ class SamplingFormula(Rule):
         ]
         halves = {identity(power.value) for _, _, power in drawn if power.factor == 0.5}
         for sample, scale, power in drawn:
-            density = next((found for found in known if _same(found.log, power)), None)
+            density = next((found for found in known if found.log and _same(found.log, power)), None)
             at, noise = scale.node or sample.call.node, sample.noise
             if at is None:
                 continue
-            if density is not None and density.log.factor == power.factor:
+            if density is not None and density.log is not None and density.log.factor == power.factor:
                 name = script.name_of(power.value, "log_var")
                 where = density.call.node
                 yield self.problem(
@@ -57,6 +58,25 @@ class SamplingFormula(Rule):
                     f"`{script.text(noise.node)}` is uniform on [0, 1), so every sample lies above the "
                     f"mean; the reparametrisation needs standard normal noise, `torch.randn_like`",
                 )
+
+    def _variances(self, script: ScriptModel, known: list[Density]) -> Iterator[Problem]:
+        """Scales that a formula takes as variances by their own name."""
+        for sample in samples(script):
+            for scale in sample.scales:
+                density = next(
+                    (f for f in known if f.variance is not None and identity(f.variance) == identity(scale)),
+                    None,
+                )
+                at = sample.call.node
+                if density is not None and at is not None:
+                    where = density.call.node
+                    yield self.problem(
+                        at,
+                        f"`{script.name_of(scale)}` scales the noise as a standard deviation, but "
+                        f"{density.what} takes it as the variance; use "
+                        f"`torch.sqrt({script.name_of(scale)})`",
+                        related=((where, density.what),) if where is not None else (),
+                    )
 
 
 def _same(log: Term, power: Term) -> bool:

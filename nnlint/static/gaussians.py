@@ -30,11 +30,12 @@ _CLOSE = 1e-6
 
 @dataclass(frozen=True)
 class Density:
-    """A formula in which `exp(log.factor * log.value)` is a variance."""
+    """A formula in which `exp(log.factor * log.value)` is a variance, or `variance` itself is one."""
 
-    log: Term
+    log: Term | None
     call: Value
     what: str
+    variance: Value | None = None
 
 
 @dataclass(frozen=True)
@@ -55,20 +56,29 @@ def densities(script: ScriptModel) -> Iterator[Density]:
 
 
 def _divergence(call: Value, found: list[Term]) -> Iterator[Density]:
-    """`1 + v - mu**2 - exp(v)`: at v = 0 its slope in v is zero, whatever v stands for."""
+    """`1 + v - mu**2 - exp(v)` or `1 + log(s) - mu**2 - s`: the slope is zero at v = 0, or at s = 1."""
     for term in found:
         power = exponent(term.value)
-        if power is None or power.factor <= 0:
-            continue
-        linear = sum(other.factor for other in found if identity(other.value) == identity(power.value))
         mean = any(
             abs(other.factor - term.factor) < _CLOSE
             and squared(other.value) is not None
             and exponent(other.value) is None
             for other in found
         )
-        if linear and mean and abs(linear + term.factor * power.factor) < _CLOSE:
-            yield Density(power, call, "the KL term")
+        if not mean or (power is not None and power.factor <= 0):
+            continue
+        if power is not None:
+            linear = sum(other.factor for other in found if identity(other.value) == identity(power.value))
+            if linear and abs(linear + term.factor * power.factor) < _CLOSE:
+                yield Density(power, call, "the KL term")
+        elif squared(term.value) is None:
+            logs = sum(other.factor for other in found if _is_log_of(other.value, term.value))
+            if logs and abs(logs + term.factor) < _CLOSE:
+                yield Density(None, call, "the KL term", term.value)
+
+
+def _is_log_of(value: Value, inner: Value) -> bool:
+    return value.op == "log" and bool(value.args) and identity(value.args[0]) == identity(inner)
 
 
 def _likelihood(call: Value, found: list[Term]) -> Iterator[Density]:

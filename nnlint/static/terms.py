@@ -95,7 +95,7 @@ def exponent(value: Value) -> Term | None:
     for _ in range(_DEEPEST):
         value = itself(value)
         power = 1.0
-        if value.op == "exp" and value.args:
+        if value.op in {"exp", "exp_"} and value.args:
             inside = terms(value.args[0])
             return Term(k * inside[0].factor, inside[0].value) if len(inside) == 1 else None
         if value.op == "sqrt":
