@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule
 from nnlint.static.arguments import constant
 from nnlint.static.splits import LOADER, dataset_of, whole
@@ -39,7 +40,8 @@ class WorkerRandomness(Rule):
             attribute = name.rpartition(".")[2]
             if this.cls is None or any(attribute in part.set_outside_init for part in this.cls.lineage()):
                 continue
-            if not _in_workers(script, this):
+            known = _in_workers(script, this)
+            if known is False:
                 continue
             told.add(id(generator.node))
             yield self.problem(
@@ -49,6 +51,7 @@ class WorkerRandomness(Rule):
                 f"torch's own functions, which are seeded for each worker, or make the generator in a "
                 f"worker_init_fn",
                 related=((call.node, "drawn from here, for each sample"),) if call.node is not None else (),
+                severity=None if known else Severity.INFO,
             )
 
 
@@ -74,12 +77,12 @@ def _made_inside(generator: Value) -> bool:
     )
 
 
-def _in_workers(script: ScriptModel, this: Value) -> bool:
-    """Whether a loader of these data may have workers; where the file has none, another file decides."""
+def _in_workers(script: ScriptModel, this: Value) -> bool | None:
+    """Whether a loader of these data may have workers; None where the file has none and another decides."""
     loaders = list(script.calls_of(LOADER))
     own = [loader for loader in loaders if _loads(loader, this)]
     if not own:
-        return not loaders
+        return None if not loaders else False
     return any("**" in loader.kwargs or constant(loader, "num_workers", 0) != 0 for loader in own)
 
 
