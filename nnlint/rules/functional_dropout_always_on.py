@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.rule import Draft, Insertion, Problem, Rule
+from nnlint.rule import Draft, Insertion, Problem, Rule, Sighting
 from nnlint.static.arguments import argument, surely_absent
 from nnlint.static.layers import forward_of
 from nnlint.static.scan import FunctionInfo
@@ -16,6 +16,7 @@ from nnlint.static.torch_api import DROPOUTS
 from nnlint.static.values import Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 FUNCTIONS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
@@ -39,6 +40,18 @@ class FunctionalDropoutAlwaysOn(Rule):
                 yield from self._attention(script, call)
             elif call.op in FUNCTIONS and call.receiver is not None and call.receiver.op in DROPOUTS:
                 yield from self._module(script, call)
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        assert seen.first_step is not None
+        for root in seen.first_step.roots:
+            for place in root.dropped:
+                yield Sighting(
+                    place,
+                    f"dropout is applied here although `{root.class_name}` is in evaluation mode, so every "
+                    "evaluation is noisy; pass `training=self.training` (to attention, a rate of 0 in "
+                    "evaluation)",
+                    related=((root.place, "the model is called here"),),
+                )
 
     def _function(self, script: ScriptModel, call: Value) -> Iterator[Problem]:
         probability = argument(call, "p")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static import torch_api
 from nnlint.static.arguments import surely_absent
 from nnlint.static.axes import Axis, Shape
@@ -18,6 +19,8 @@ from nnlint.static.values import Kind, Value
 if TYPE_CHECKING:
     import libcst as cst
 
+    from nnlint.capture.plan import Criterion
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 # The losses that take any two shapes that broadcast.
@@ -48,6 +51,19 @@ class LossBroadcast(Rule):
                 if forms is not None:
                     seen.add(id(node))
                     yield self._problem(script, node, first, second, forms)
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        assert seen.first_step is not None
+        for criterion in seen.first_step.criteria:
+            if criterion.name in TAKE_ANY and _blows_up(criterion):
+                prediction, target = list(criterion.prediction), list(criterion.target)
+                yield Sighting(
+                    criterion.place,
+                    f"the prediction is {prediction} and the target is {target}: they broadcast, so each "
+                    "sample's prediction is compared with every other sample's target and the model learns "
+                    "their mean; give both one shape, as in `prediction.squeeze(1)` or `target.unsqueeze(1)`",
+                    evidence={"prediction": prediction, "target": target},
+                )
 
     def _problem(
         self, script: ScriptModel, node: cst.CSTNode, first: Value, second: Value, forms: tuple[str, str]
@@ -160,3 +176,11 @@ def _share_a_batch(first: Value, second: Value) -> bool:
 
 def _is_item(value: Value) -> bool:
     return value.op == "batch_item"
+
+
+def _blows_up(criterion: Criterion) -> bool:
+    """Whether broadcasting makes more numbers than either side has; a constant target does not."""
+    rank = max(len(criterion.prediction), len(criterion.target))
+    first, second = ((1,) * (rank - len(shape)) + shape for shape in (criterion.prediction, criterion.target))
+    size = math.prod(max(pair) for pair in zip(first, second, strict=True))
+    return size > math.prod(first) and size > math.prod(second)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.rule import Problem, Rule
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.holdings import Holding, holding, part_of, stepped_after, touched
 from nnlint.static.layers import built_here, has_weights
 from nnlint.static.state import roots
@@ -15,6 +15,7 @@ from nnlint.static.torch_api import CUTS_GRADIENT, WRAPPERS
 from nnlint.static.values import EventKind, Fact, Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 GENERATORS = frozenset({"parameters", "named_parameters", "builtins.filter", "itertools.chain"})
@@ -32,6 +33,30 @@ class OptimizerMissesParameters(Rule):
             yield from self._thawed(script, optimizer, own)
             yield from self._exhausted(script, optimizer)
         yield from self._never_held(script, held)
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        step = seen.first_step
+        assert step is not None
+        if not any(optimizer.steps for optimizer in step.optimizers):
+            return
+        for root in step.roots:
+            missed = [
+                parameter.name
+                for parameter in root.parameters
+                if parameter.requires_grad and parameter.has_grad and not parameter.optimizers
+            ]
+            if missed:
+                shown = ", ".join(f"`{name}`" for name in missed[:3])
+                shown += f" and {len(missed) - 3} more" if missed[3:] else ""
+                optimizer = next(optimizer for optimizer in step.optimizers if optimizer.steps)
+                yield Sighting(
+                    optimizer.place or root.place,
+                    f"{shown} of `{root.class_name}` received a gradient in the first training step, and no "
+                    "optimizer holds it: it stays as it was initialised; pass it to the optimizer, or set "
+                    "requires_grad to False if it is meant to stay",
+                    related=((root.place, "the model is called here"),),
+                    evidence={"parameters": missed},
+                )
 
     # -- layers that came later -----------------------------------------------------------------
 
