@@ -79,6 +79,12 @@ def _width(shapes: Shapes, call: Value, name: str) -> Axis | None:
     return shapes.amount(value) if value is not None else None
 
 
+def gives(shapes: Shapes, layer: Value) -> Axis | None:
+    """The width of a layer's output."""
+    name = GIVES.get(torch_api.module_operation(layer.op))
+    return _width(shapes, layer, name) if name is not None else None
+
+
 def producer(value: Value) -> Value | None:
     """The layer whose output this is, behind what keeps its width."""
     for _ in range(30):
@@ -98,7 +104,7 @@ def _neighbours(shapes: Shapes, sequential: Value) -> Iterator[Meeting]:
         operation = torch_api.module_operation(layer.op) if layer.kind is Kind.MODULE else ""
         if operation in TAKES and before is not None and layer.op.startswith("torch.nn."):
             made = torch_api.module_operation(before.op)
-            given, takes = _width(shapes, before, GIVES[made]), _width(shapes, layer, TAKES[operation])
+            given, takes = gives(shapes, before), _width(shapes, layer, TAKES[operation])
             if given is not None and takes is not None and (operation in ON_LAST) is (made in ON_LAST):
                 yield Meeting(layer, takes, given, before)
         if operation in GIVES:
