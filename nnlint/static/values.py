@@ -268,7 +268,8 @@ class Event:
         self.call = call
         self.target = target
         self.frame = frame
-        self.time = call.time
+        # What one of several modules returned has no moment of its own.
+        self.time = call.time or max((part.time for part in call.alts), default=0)
         self.mode = mode  # FORWARD: "train", "eval" or None where the file does not say
         self.grad = grad
 

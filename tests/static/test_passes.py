@@ -269,3 +269,25 @@ def test_what_one_of_two_models_returns_is_judged_when_it_is_unpacked() -> None:
         """
     )
     assert len(list(script.evaluations)) == 1
+
+
+def test_a_forward_of_one_of_two_models_has_its_moment() -> None:
+    script = model_of(
+        """
+        import torch
+        from torch import nn
+        model = nn.Linear(4, 2)
+        if many:
+            model = nn.DataParallel(model)
+        optimizer = torch.optim.Adam(model.parameters())
+        for epoch in range(9):
+            model.train()
+            for x, y in loader:
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(model(x), y).backward()
+                optimizer.step()
+        """
+    )
+    (home,) = script.training_passes
+    (forward,) = home.of(EventKind.FORWARD)
+    assert home.frame.start < forward.time < home.of(EventKind.BACKWARD)[0].time
