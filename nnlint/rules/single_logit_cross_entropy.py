@@ -33,7 +33,7 @@ class SingleLogitCrossEntropy(Rule):
                 yield self.problem(
                     loss.node,
                     f"`{name}` has a single logit for each sample, and cross-entropy over one class is "
-                    "always 0: nothing is learned; use BCEWithLogitsLoss, or give the layer one output a class",
+                    "always 0: nothing is learned; use BCEWithLogitsLoss, or one output a class",
                     related=_made(layer),
                 )
         for call in script.calls_of(*OVER_CLASSES):
