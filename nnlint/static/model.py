@@ -7,7 +7,9 @@ from functools import cached_property
 
 import libcst as cst
 
+from nnlint.static.attribute_reads import AttributeReads
 from nnlint.static.evaluation import Evaluations
+from nnlint.static.flow import Flow
 from nnlint.static.loops import DataPass, find_passes
 from nnlint.static.positions import Place, positions
 from nnlint.static.reader import read
@@ -74,6 +76,11 @@ class ScriptModel:
         tables = [scan.uses, *(f.uses for f in scan.functions), *(c.uses for c in scan.classes)]
         return {attribute for table in tables if name in table for attribute in table[name]}
 
+    @cached_property
+    def reads(self) -> AttributeReads:
+        """The attributes that the file reads, and those that it fills."""
+        return AttributeReads(self.module)
+
     # -- calls ----------------------------------------------------------------------------------
 
     @cached_property
@@ -121,6 +128,11 @@ class ScriptModel:
     def shapes(self) -> Shapes:
         """The axes of its tensors, as far as the file shows them."""
         return Shapes(self.facts)
+
+    @cached_property
+    def flow(self) -> Flow:
+        """Which calls take which value."""
+        return Flow(self)
 
     @cached_property
     def evaluations(self) -> Evaluations:
