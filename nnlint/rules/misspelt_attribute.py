@@ -9,7 +9,6 @@ import libcst as cst
 
 from nnlint.finding import Applicability, Severity
 from nnlint.rule import Draft, Problem, Replacement, Rule
-from nnlint.static.attribute_reads import AttributeReads
 from nnlint.static.layers import PRETRAINED
 from nnlint.static.torch_api import FACTORIES, RELABEL
 from nnlint.static.values import Fact, Kind, Value
@@ -39,7 +38,7 @@ class MisspeltAttribute(Rule):
                 found.setdefault(id(fact.node), (fact, meant))
         if not found:
             return
-        reads = AttributeReads(script.module)
+        reads = script.reads
         for fact, meant in found.values():
             target = _target(fact)
             if target is None:
