@@ -1,0 +1,125 @@
+"""See rules/swapped-call-arguments.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.scan import FunctionInfo, Parameter, last_name
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+# Functions that are called both ways round on purpose.
+ON_PURPOSE = re.compile(
+    r"swap|revers|invers|symm|transpos|mirror|flip|recipro|pair|dist|iou|sim|kl|cross|cycle|backward|compare",
+    re.IGNORECASE,
+)
+# Sizes of a layer: a decoder's input is the encoder's output, whatever the two are called.
+SIZE = re.compile(
+    r"dims?$|size$|channels?$|features?$|units$|planes$|ch$|hidden|in$|out$|^n_|^num_|^d_|width$",
+    re.IGNORECASE,
+)
+# One thing twice: `x1` and `x2`, `real_a` and `real_b`, `z_i` and `z_j`, `src` and `tgt`.
+NUMBERED = re.compile(
+    r"(?:_?\d+|_[a-z]|left|right|source|target|src|tgt|trg|first|second|query|key|anchor|user|item)(?=$|_)",
+    re.IGNORECASE,
+)
+HARMLESS = frozenset(
+    {"staticmethod", "classmethod", "no_grad", "inference_mode", "cached", "script", "compile"}
+)
+
+
+class SwappedCallArguments(Rule):
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        calls = list(_calls(script))
+        for call, function in calls:
+            found = _swap(call, function)
+            if found is None or ON_PURPOSE.search(function.name) or not _plain(function):
+                continue
+            first, second = found
+            if any(_straight(other, first.name, second.name) for other, info in calls if info is function):
+                continue
+            name = function.cls.name if function.cls and function.name == "__init__" else function.name
+            yield self.problem(
+                call,
+                f"`{name}` takes `{first.name}` before `{second.name}` and is given `{second.name}` before "
+                f"`{first.name}`: each stands in the other's place; swap them, or pass them by keyword",
+                related=((first.node, "the parameters"),),
+            )
+
+
+def _calls(script: ScriptModel) -> Iterator[tuple[cst.Call, FunctionInfo]]:
+    """Every call of a function of this file, once, whether it was followed or not."""
+    seen: set[int] = set()
+    frames: set[int] = set()
+    places = (*(call.frame for call in script.calls), *(fact.frame for fact in script.facts))
+    for place in places:
+        frame = place
+        while frame is not None and id(frame) not in frames:
+            frames.add(id(frame))
+            node, info = frame.node, frame.function
+            if isinstance(node, cst.Call) and info is not None and id(node) not in seen:
+                this = frame.value.receiver if frame.value is not None else None
+                if info.name != "forward" or this is None or this.node is not node:
+                    seen.add(id(node))
+                    yield node, info
+            frame = frame.parent
+    for call in script.calls_of("call"):
+        function = call.receiver.function if call.receiver is not None else None
+        if function is not None and isinstance(call.node, cst.Call) and id(call.node) not in seen:
+            seen.add(id(call.node))
+            yield call.node, function
+
+
+def _names(call: cst.Call) -> list[str]:
+    """The last names of the positional arguments; "" for anything but a name or an attribute."""
+    found: list[str] = []
+    for argument in call.args:
+        if argument.keyword is not None or argument.star:
+            break
+        found.append(
+            last_name(argument.value) if isinstance(argument.value, (cst.Name, cst.Attribute)) else ""
+        )
+    return found
+
+
+def _swap(call: cst.Call, function: FunctionInfo) -> tuple[Parameter, Parameter] | None:
+    """The two parameters whose names stand in each other's place."""
+    parameters = function.parameters
+    if function.cls is not None and not function.decorated("staticmethod"):
+        parameters = parameters[1:]
+    given = list(zip(parameters, _names(call), strict=False))
+    for i, (first, name) in enumerate(given):
+        for second, other in given[i + 1 :]:
+            if (
+                name == second.name
+                and other == first.name
+                and name != other
+                and _telling(name, other, function)
+            ):
+                return first, second
+    return None
+
+
+def _telling(name: str, other: str, function: FunctionInfo) -> bool:
+    """Whether two names say enough for their order to be wrong."""
+    if min(len(name), len(other)) < 2 or len(name) + len(other) < 6:
+        return False
+    if function.name == "__init__" and SIZE.search(name) and SIZE.search(other):
+        return False
+    return NUMBERED.sub("", name) != NUMBERED.sub("", other)
+
+
+def _straight(call: cst.Call, first: str, second: str) -> bool:
+    """Whether another call passes the same two names in order: then both directions are meant."""
+    names = _names(call)
+    return first in names and second in names and names.index(first) < names.index(second)
+
+
+def _plain(function: FunctionInfo) -> bool:
+    return all(last_name(decorator.decorator) in HARMLESS for decorator in function.node.decorators)
