@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from nnlint.rule import Change, Draft, Insertion, Problem, Replacement, Rule
-from nnlint.static.arguments import surely_absent
-from nnlint.static.values import EventKind, Value
+from nnlint.static.arguments import constant, surely_absent
+from nnlint.static.torch_api import RELABEL
+from nnlint.static.values import EventKind, Kind, Value
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
@@ -25,7 +26,7 @@ class BareSqueeze(Rule):
             shape = script.shapes.of(call.args[0])
             if not script.shapes.batch_leads(call.args[0]) or (shape is not None and () not in shape):
                 continue
-            if not _feeds_loss(script, call):
+            if not _feeds_loss(script, call) or _whole_batches(call) or _on_both_sides(script, call):
                 continue
             yield self.problem(
                 call.node,
@@ -41,6 +42,23 @@ def _feeds_loss(script: ScriptModel, call: Value) -> bool:
     ends = [event.target for event in script.events_of(EventKind.BACKWARD) if event.target is not None]
     ends.extend(arg for event in script.losses for arg in event.call.args[:2])
     return any(end.derives_from([call]) for end in ends)
+
+
+def _whole_batches(call: Value) -> bool:
+    """Whether the loader drops a last batch that is smaller."""
+    return any(
+        part.kind is Kind.LOADER and constant(part, "drop_last", False) is True
+        for part in call.args[0].graph()
+    )
+
+
+def _on_both_sides(script: ScriptModel, call: Value) -> bool:
+    """Whether prediction and target of its loss are squeezed alike: both are then one number."""
+    for event in script.losses:
+        sides = [list(arg.sources(RELABEL)) for arg in event.call.args[:2]]
+        if len(sides) == 2 and any(call in side for side in sides):
+            return all(part.op == "squeeze" and len(part.args) == 1 for side in sides for part in side)
+    return False
 
 
 def _named(script: ScriptModel, call: Value) -> Draft | None:
