@@ -42,7 +42,7 @@ class ReseededLoop(Rule):
             seed = call.args[0] if call.args else call.kwargs.get("seed")
             if seed is None or call.node is None or call.frame is None:
                 continue
-            found = self._in_item(call.frame, seed) or self._in_loop(call, call.frame, seed)
+            found = self._in_item(call.frame, seed) or self._in_loop(script, call, call.frame, seed)
             if found is None:
                 continue
             until, why = found
@@ -69,12 +69,18 @@ class ReseededLoop(Rule):
             f"gets the same random numbers"
         )
 
-    def _in_loop(self, call: Value, frame: Frame, seed: Value) -> tuple[Frame, str] | None:
+    def _in_loop(
+        self, script: ScriptModel, call: Value, frame: Frame, seed: Value
+    ) -> tuple[Frame, str] | None:
         loop = next((part for part in frame.loops() if trains_one_model(part)), None)
         if loop is None or not _same(seed):
             return None
-        if call.op in OTHERS and frame.loop() is not loop:
+        if call.op in OTHERS and (frame.loop() is not loop or frame.tests(until=loop)):
             return None
+        for other in script.calls_of(*TORCH, *OTHERS):
+            fresh = other.args[:1] and not _same(other.args[0])
+            if fresh and other.frame is not None and other.frame.inside(loop):
+                return None  # another seed for each epoch
         return loop, (
             "the random state is set back in each turn of the loop that trains, so every turn draws the same "
             "batch order, dropout masks and augmentation as the last"
