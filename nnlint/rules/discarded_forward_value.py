@@ -13,7 +13,7 @@ from nnlint.static.layers import contents, forward_of
 from nnlint.static.local_names import LocalNames
 from nnlint.static.scan import FunctionInfo
 from nnlint.static.scores import network_inside
-from nnlint.static.torch_api import BATCH_NORMS, CONTAINERS, LOSSES, REARRANGE
+from nnlint.static.torch_api import BATCH_NORMS, CONTAINERS, LOSSES, REARRANGE, module_operation
 from nnlint.static.values import Fact, Frame, Kind, Value
 from nnlint.static.walk import descend
 
@@ -43,7 +43,7 @@ class DiscardedForwardValue(Rule):
             problem = None
             if fact.kind == "expression":
                 problem = self._dropped(script, fact)
-            elif fact.kind == "name" and isinstance(fact.node, cst.Assign) and len(fact.node.targets) == 1:
+            elif fact.kind == "name" and _plain(fact.node):
                 local = names[id(function)]
                 problem = self._same_input(script, fact, local) or self._replaced(script, fact, local)
             if problem is not None:
@@ -98,6 +98,15 @@ class DiscardedForwardValue(Rule):
         )
 
 
+def _plain(node: cst.CSTNode) -> bool:
+    """Whether it is `name = …`; of several values that are unpacked some are not wanted."""
+    return (
+        isinstance(node, cst.Assign)
+        and len(node.targets) == 1
+        and isinstance(node.targets[0].target, cst.Name)
+    )
+
+
 def _home(frame: Frame) -> FunctionInfo | None:
     """The method of a module that is being followed here, in or below its `forward`."""
     function = next(iter(frame.functions()), None)
@@ -114,7 +123,7 @@ def _pure(value: Value, node: cst.Call) -> bool:
     layer = value.receiver
     if layer is not None and layer.kind is Kind.MODULE:
         known = layer.op.startswith("torch.nn.") and layer.op not in BATCH_NORMS | CONTAINERS
-        return known and value.op not in LOSSES | {"module_call"}
+        return known and value.op == module_operation(layer.op) and value.op not in LOSSES
     return value.kind is Kind.TENSOR and value.op in PURE
 
 
