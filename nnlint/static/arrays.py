@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import libcst as cst
+
 from nnlint.static.arguments import argument, constant
 from nnlint.static.axes import Axis, Shape, total
 from nnlint.static.rearrange import argument_of, fresh, is_index
@@ -101,8 +103,8 @@ def length(shapes: Shapes, value: Value) -> Axis:
         if walked.op == "range" and len(walked.args) == 1:
             return shapes.amount(walked.args[0])
         return (("length", id(walked)),)
-    if value.element is None and value.op in {"list", "tuple"}:
-        return () if len(value.args) == 1 else (len(value.args),)
+    if isinstance(value.node, (cst.List, cst.Tuple)) and len(value.node.elements) == len(value.args):
+        return () if len(value.args) == 1 else (len(value.args),)  # written out, and nothing appended
     return (("length", id(value)),)
 
 

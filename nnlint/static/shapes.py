@@ -13,8 +13,9 @@ from nnlint.static import torch_api
 from nnlint.static.arguments import argument, constant, surely_absent
 from nnlint.static.arrays import ARRAYS, from_frame
 from nnlint.static.axes import Axis, Factor, Shape, divide, flat, simplify, total
-from nnlint.static.rearrange import HANDLERS, argument_of, fresh, window
-from nnlint.static.samples import Samples
+from nnlint.static.outputs import mapped, recurrent, spatial
+from nnlint.static.rearrange import HANDLERS, argument_of, fresh
+from nnlint.static.samples import Samples, batch_axis
 from nnlint.static.values import Fact, Kind, Value
 
 # Operations whose result has the shape of their first operand.
@@ -26,6 +27,8 @@ POINTWISE = torch_api.RELABEL | {
     "instance_norm", "rms_norm", "normalize", "detach", "masked_fill", "pow", "sin", "cos",
     "nan_to_num", "zeros_like", "ones_like", "rand_like", "randn_like", "round", "floor", "ceil",
     "sign", "cumsum", "long", "int", "bool", "softsign", "local_response_norm", "logical_not",
+    "multihead_attention", "transformer_encoder", "transformer_encoder_layer", "transformer_decoder",
+    "transformer_decoder_layer",
 }  # fmt: skip
 BINARY = frozenset({"add", "sub", "mul", "div", "maximum", "minimum", "eq", "ne", "lt", "le", "gt", "ge"})
 REDUCTIONS = frozenset({
@@ -47,6 +50,7 @@ class Shapes:
         self.varying: set[Factor] = set()  # numbers that each turn of a loop may change
         self._samples = Samples(facts)
         self._batches: dict[int, Value] = {}  # id(member of a batch) -> the batch
+        self._images: set[int] = set()  # what a convolution reads: its axis 0 is the batch
         self.raw: dict[int, Value] = {}  # the tensors whose sizes are symbols
         for fact in facts:  # `b, t, c = x.shape` says how many axes x has
             if fact.value.op == "size" and isinstance(fact.node, cst.Assign):
@@ -75,7 +79,7 @@ class Shapes:
             self._active.discard(key)
         rank = self._ranks.get(key)
         if rank is not None and (found is None or len(found) != rank):
-            found = self._raw(value, rank)
+            found = self.symbols(value, rank)
         self._known[key] = found
         return found
 
@@ -96,6 +100,21 @@ class Shapes:
             batch = self._batches.get(axis[0][1])  # type: ignore[call-overload]
             return (("batch", id(batch)),) if batch is not None else axis
         return axis
+
+    def samples_lead(self, value: Value) -> bool:
+        """Whether axis 0 is the batch of a `DataLoader` with the default `collate_fn`, or that of images."""
+        shape = self.of(value)
+        if shape is None:
+            items = [item for item in value.graph(lambda v: v.op == "batch_item") if item.op == "batch_item"]
+            return bool(items) and all(batch_axis(item) for item in items) and self.batch_leads(value)
+        factor = self.rows(shape[0])[0] if shape and shape[0] else None
+        return isinstance(factor, tuple) and (
+            factor[0] == "batch" or (factor[0] == "size" and factor[1] in self._images and factor[2] == 0)
+        )
+
+    def note_images(self, value: Value) -> None:
+        """A convolution reads it, so its axis 0 is the batch."""
+        self._images.add(id(origin(value)))
 
     def amount(self, value: Value) -> Axis:
         """A number or size as a product of factors."""
@@ -193,7 +212,7 @@ class Shapes:
             return shape[position]
         return (("size", id(origin(tensor)), position),)
 
-    def _raw(self, value: Value, rank: int) -> Shape:
+    def symbols(self, value: Value, rank: int) -> Shape:
         """So many axes, all symbols."""
         value = origin(value)
         self.raw[id(value)] = value
@@ -222,15 +241,15 @@ class Shapes:
         if op in {"view", "reshape"}:
             return self.given(value, value.args[1:], self.of(value.args[0]))
         if op in {"linear", "embedding"}:
-            return self._mapped(value)
+            return mapped(self, value)
         if op in HANDLERS:
             return HANDLERS[op](self.of, value)
         if op in BINARY:
             return self._binary(value)
         if op.startswith(("conv", "adaptive_")) or op[:-2] in POOLS:
-            return self._spatial(value)
+            return spatial(self, value)
         if op in {"lstm", "gru", "rnn", "lstm_state", "gru_state", "rnn_state"}:
-            return self._recurrent(value)
+            return recurrent(self, value)
         if op in NEW:
             return self.given(value, value.args, None)
         return None
@@ -272,56 +291,6 @@ class Shapes:
             if keep is None or keep.const is False
             else None
         )
-
-    def _mapped(self, value: Value) -> Shape | None:
-        shape = self.of(value.args[0])
-        features = argument(value, "out_features" if value.op == "linear" else "embedding_dim")
-        if not shape or features is None:
-            return None
-        return (*(shape[:-1] if value.op == "linear" else shape), self.amount(features))
-
-    def _spatial(self, value: Value) -> Shape | None:
-        dimensions = next((n for n in (1, 2, 3) if f"{n}d" in value.op), 0)
-        if not dimensions or (value.receiver is None and value.op.startswith("conv")):
-            return None
-        inner = value.args[0]
-        before = self.of(inner)
-        if before is not None and len(before) != dimensions + 2:
-            before = None
-        shape: list[Axis] = list(before or self._raw(inner, dimensions + 2))
-        if value.op.startswith("conv"):
-            channels = argument(value, "out_channels")
-            if channels is None:
-                return None
-            shape[1] = self.amount(channels)
-        sizes = argument_of(value, "output_size", 1) if value.op.startswith("adaptive_") else None
-        for i in range(2, dimensions + 2):
-            if sizes is not None:
-                many = sizes.kind is Kind.SEQUENCE and len(sizes.args) == dimensions
-                part = sizes.args[i - 2] if many else sizes
-                known = part.kind is Kind.CONST and part.const is not None
-                shape[i] = self.amount(part) if known else fresh(value, i)
-            else:
-                after = window(value, i - 2, dimensions, shape[i])
-                shape[i] = after if after is not None else fresh(value, i)
-        return tuple(shape)
-
-    def _recurrent(self, value: Value) -> Shape | None:
-        layer = value.receiver
-        first, hidden = constant(value, "batch_first", False), argument(value, "hidden_size")
-        if layer is None or hidden is None or first not in (True, False):
-            return None
-        shape = self.of(value.args[0])
-        if shape is None or len(shape) != 3:
-            shape = self._raw(value.args[0], 3)
-        both, layers = constant(value, "bidirectional", False), argument(value, "num_layers")
-        directions: Axis = (
-            (2,) if both is True else () if both is False else (("value", id(layer), "directions"),)
-        )
-        if value.op.endswith("_state"):
-            depth = self.amount(layers) if layers is not None else ()
-            return (simplify((*depth, *directions)), shape[0 if first else 1], self.amount(hidden))
-        return (*shape[:2], simplify((*directions, *self.amount(hidden))))
 
     def given(self, value: Value, sizes: list[Value], source: Shape | None) -> Shape | None:
         """The axes that `view(b, -1, c)` or `zeros(b, t)` name."""
