@@ -60,7 +60,9 @@ def _name(layer: Value) -> str:
 
 
 def _times(node: cst.CSTNode) -> cst.CSTNode | None:
-    return node.right if isinstance(node, cst.BinaryOperation) else None
+    if not isinstance(node, cst.BinaryOperation):
+        return None
+    return node.left if isinstance(node.right, cst.List) else node.right
 
 
 def _made_outside(held: Value, layer: Value) -> bool:

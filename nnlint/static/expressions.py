@@ -153,6 +153,8 @@ class ExpressionReader(AccessReader):
             folded = fold(op, left.const, right.const)
             if folded is not None:
                 return self.const(node, folded)
+        if op == "mul" and right.kind is Kind.SEQUENCE and _counts(left, right):
+            left, right = right, left
         kinds = {left.kind, right.kind}
         if kinds & {Kind.TENSOR, Kind.PARAMETER}:
             kind = Kind.TENSOR
@@ -371,3 +373,10 @@ _HANDLERS: dict[type, Callable[[Any, Any], Value]] = {
     cst.Await: ExpressionReader.read_inner,
     cst.Yield: ExpressionReader.read_inner,
 }
+
+
+def _counts(number: Value, items: Value) -> bool:
+    """Whether `number * items` repeats the items: an array on the left would multiply them."""
+    if number.kind is Kind.UNKNOWN:
+        return any(item.kind is Kind.MODULE for item in items.args)
+    return number.kind in (Kind.CONST, Kind.NUMBER, Kind.SIZE)
