@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
 FUNCTIONS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
-# Monte-Carlo dropout is meant to stay on.
-MEANT = re.compile(r"(?i)(?:^|_)mc(?:_|$)|mc_?drop|monte|bayes|uncertain")
+# Monte-Carlo dropout is meant to stay on, and that of Tacotron's prenet.
+MEANT = re.compile(r"(?i)(?:^|_)mc(?:_|$)|mc_?drop|monte|bayes|uncertain|pre_?net")
 
 
 class FunctionalDropoutAlwaysOn(Rule):

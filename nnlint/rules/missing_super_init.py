@@ -9,7 +9,7 @@ import libcst as cst
 
 from nnlint.rule import Change, Draft, Insertion, Problem, Removal, Rule
 from nnlint.static.rewrite import lines_of
-from nnlint.static.scan import ClassInfo, FunctionInfo
+from nnlint.static.scan import CALLED, ClassInfo, FunctionInfo
 from nnlint.static.values import Fact, Kind, Value
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class MissingSuperInit(Rule):
                 continue
             if fact.value.kind not in (Kind.MODULE, Kind.PARAMETER) or not _known(owner.cls):
                 continue
+            if fact.value.op == "param" and CALLED not in owner.cls.uses.get(fact.name, ()):
+                continue  # a module by its name only
             functions = fact.frame.functions()
             if (
                 not functions

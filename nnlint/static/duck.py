@@ -22,6 +22,12 @@ _MODULE = re.compile(
     r"(?:^|_)(?:model|net|network|generator|discriminator|critic|encoder|decoder|classifier|backbone|actor|policy|student|teacher|"
     r"net[GD]|[GD]|module)(?:$|_|\d)|(?:Net|Model|net|model)$"
 )
+# What belongs to a model and is none: `model_dim`, `encoder_outputs`, `net_config`.
+_OF_MODULE = re.compile(
+    r"_(?:\w*dims?|sizes?|names?|types?|paths?|dir|file\w*|cfg|config\w*|args|kwargs|params?|ids?|hiddens?|layers|depth|width|"
+    r"outputs?|outs?|inputs?|states?|dict|lr|loss(?:es)?|rate|dropout|version|features?|channels?|embed\w*|masks?|lengths?|opts?|"
+    r"heads|steps?|epochs?|dtype|device|url|key|index|idx|weights?)$"
+)
 _LOSS = re.compile(
     r"(?:^|_)(?:criteri\w*|crit|loss(?:_?(?:fn|func|function|f))?|loss_\w+)$|(?:loss|criterion)$",
     re.IGNORECASE,
@@ -65,8 +71,8 @@ def kind_by_name(name: str, uses: set[str]) -> Kind | None:
         return Kind.SCHEDULER
     if _LOADER.search(name) and CALLED not in uses:
         return Kind.LOADER
-    if _MODULE.search(name) and not uses & {"fit", "predict", "append", "items", "keys"} and name != "D":
-        return Kind.MODULE
+    if _MODULE.search(name) and not _OF_MODULE.search(name) and name != "D":
+        return Kind.MODULE if not uses & {"fit", "predict", "append", "items", "keys"} else None
     return None
 
 
