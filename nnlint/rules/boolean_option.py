@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from nnlint.finding import Severity
 from nnlint.rule import Draft, Insertion, Problem, Replacement, Rule
 from nnlint.static.imports import spelling
 from nnlint.static.values import Kind, Value
-from nnlint.static.walk import descend
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
@@ -30,14 +30,10 @@ class BooleanOption(Rule):
             kind, default = call.kwargs.get("type"), call.kwargs.get("default")
             if kind is not None and kind.op == "builtins.bool":
                 yield self._boolean(call, call.node, option, action)
-            elif (
-                kind is None
-                and default is not None
-                and _number(default)
-                and _takes_text(call, option)
-                and not _only_text(script, call, option)
-            ):
-                yield self._number(call.node, option, default)
+            elif kind is None and default is not None and _number(default) and _takes_text(call, option):
+                use = _silent_use(script, call, option)
+                if use is not None:
+                    yield self._number(call.node, option, default, *use)
 
     def _boolean(self, call: Value, node: cst.Call, option: str, action: str | None) -> Problem:
         argument = _argument(node, "type")
@@ -62,14 +58,15 @@ class BooleanOption(Rule):
             fix=fix,
         )
 
-    def _number(self, node: cst.Call, option: str, default: Value) -> Problem:
+    def _number(self, node: cst.Call, option: str, default: Value, use: cst.CSTNode, why: str) -> Problem:
         argument = _argument(node, "default")
         kind = type(default.const).__name__
         return self.problem(
             argument,
             f"`{option}` has a number as its default but no type=, so a value given on the command line "
-            f"stays a string; "
-            f"add type={kind}",
+            f"stays a string, and {why}; add type={kind}",
+            related=((use, "used as a number"),),
+            severity=Severity.WARNING,
             fix=Draft(
                 f"read `{option}` as {kind}", (Insertion(argument.keyword or argument, f"type={kind}, "),)
             ),
@@ -89,11 +86,25 @@ def _takes_text(call: Value, option: str) -> bool:
     return option.startswith("--") and not call.kwargs.keys() & {"action", "choices", "const", "nargs", "**"}
 
 
-def _only_text(script: ScriptModel, call: Value, option: str) -> bool:
-    """Whether all that the file does with the option is to write it into an f-string."""
+def _silent_use(script: ScriptModel, call: Value, option: str) -> tuple[cst.CSTNode, str] | None:
+    """Where a string would go through unnoticed; a layer, an optimizer or a `range` refuses it."""
     given = call.kwargs.get("dest")
     name = str(given.const) if given is not None else option.lstrip("-").replace("-", "_")
-    nodes = list(descend(script.module))
-    written = {id(part) for node in nodes if isinstance(node, cst.FormattedString) for part in descend(node)}
-    reads = [node for node in nodes if isinstance(node, cst.Attribute) and node.attr.value == name]
-    return bool(reads) and all(id(node) in written for node in reads)
+
+    def is_option(value: Value) -> bool:
+        return value.op == "getattr" and value.const == name
+
+    for used in script.calls_of("eq", "ne", "mul"):
+        if used.node is None or not any(map(is_option, used.args)):
+            continue
+        others = [arg for arg in used.args if not is_option(arg)]
+        if used.op != "mul" and any(_number(arg) for arg in others):
+            return used.node, "a string never equals a number"
+        if used.op == "mul" and any(type(arg.const) is int for arg in others):
+            return used.node, "a string times a number is the string repeated"
+    for frame in script.branches:
+        test = frame.value
+        parts = [] if test is None else test.args if test.op in {"and", "or", "not"} else [test]
+        if any(map(is_option, parts)):
+            return frame.node, "every string but the empty one is true, `0` included"
+    return None
