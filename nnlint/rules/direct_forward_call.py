@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from nnlint.finding import Applicability
 from nnlint.rule import Draft, Problem, Replacement, Rule
 from nnlint.static.values import EventKind, Value
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
+
+
+# What is asked of modules only.
+USES = frozenset({"parameters", "named_parameters", "eval", "train", "state_dict", "zero_grad"})
 
 
 class DirectForwardCall(Rule):
@@ -40,9 +45,22 @@ class DirectForwardCall(Rule):
                 "DistributedDataParallel's "
                 f"gradient synchronisation, where it is wrapped); call `{model}(…)`",
                 fix=Draft(
-                    "Call the module", (Replacement(node.func, script.module.code_for_node(node.func.value)),)
+                    "Call the module",
+                    (Replacement(node.func, script.module.code_for_node(node.func.value)),),
+                    None if _surely_module(script, call) else Applicability.UNSAFE,
                 ),
             )
+
+
+def _surely_module(script: ScriptModel, call: Value) -> bool:
+    """Whether more than the name says so: wrappers with a `forward` of their own may not be callable."""
+    parts = call.receiver.alternatives() if call.receiver is not None else []
+    if parts and all(part.cls is not None or part.op.startswith("torch.nn.") for part in parts):
+        return True
+    assert isinstance(call.node, cst.Call)
+    assert isinstance(call.node.func, cst.Attribute)
+    name = script.text(call.node.func.value).rpartition(".")[2]
+    return bool(script.uses_of(name) & USES)
 
 
 def _this(node: cst.CSTNode) -> bool:
