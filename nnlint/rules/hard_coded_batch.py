@@ -1,0 +1,72 @@
+"""See rules/hard-coded-batch.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.arguments import constant
+from nnlint.static.shapes import NEW
+from nnlint.static.splits import LOADER
+from nnlint.static.values import Kind, Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+RECURRENT = ("lstm", "gru", "rnn")
+
+
+class HardCodedBatch(Rule):
+    words = ("view", "reshape", "LSTM", "GRU", "RNN")
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        seen: set[int] = set()
+        for call, size, data in _fixed_sizes(script):
+            if call.node is None or id(call.node) in seen:
+                continue
+            loader = _loader_of(data, size.const)
+            if loader is None:
+                continue
+            seen.add(id(call.node))
+            related = ((loader.node, "the loader"),) if loader.node is not None else ()
+            text, name = script.text(call.node, 40), script.name_of(data, "x")
+            yield self.problem(
+                call.node,
+                f"`{text}` holds the batch at {size.const}, the loader's batch_size, and breaks on a smaller "
+                f"last batch and on a single sample; take the size from the data, as in `{name}.size(0)`",
+                related=related,
+            )
+
+
+def _fixed_sizes(script: ScriptModel) -> Iterator[tuple[Value, Value, Value]]:
+    """The calls with a constant in the place of the batch, that constant, and the tensor it is about."""
+    for call in script.calls_of("view", "reshape"):
+        sizes = call.args[1].args if call.args[1:] and call.args[1].kind is Kind.SEQUENCE else call.args[1:]
+        if len(sizes) > 1 and script.shapes.batch_leads(call.args[0]):
+            yield call, sizes[0], call.args[0]
+    for call in script.calls_of(*RECURRENT):
+        state = call.args[1] if len(call.args) > 1 else call.kwargs.get("hx")
+        if state is None or call.kind is not Kind.TENSOR:
+            continue
+        for part in state.args if state.kind is Kind.SEQUENCE else [state]:
+            for made in part.sources(
+                frozenset({"to", "cuda", "float", "requires_grad_", "variable", "detach"})
+            ):
+                sizes = made.args[0].args if made.args and made.args[0].kind is Kind.SEQUENCE else made.args
+                if made.op in NEW and len(sizes) == 3:
+                    yield made, sizes[1], call.args[0]
+
+
+def _loader_of(data: Value, size: object) -> Value | None:
+    """The loader that makes these batches, where it is asked for that size and may give a smaller one."""
+    if type(size) is not int or size < 2:
+        return None
+    for item in data.graph(lambda value: value.op == "batch_item"):
+        if item.op != "batch_item" or not item.args or not item.args[0].args:
+            continue
+        loader = item.args[0].args[0]
+        full = constant(loader, "drop_last", False) is not False
+        if loader.op == LOADER and constant(loader, "batch_size", 1) == size and not full:
+            return loader
+    return None
