@@ -56,7 +56,7 @@ def _condition(branch: Frame) -> cst.CSTNode:
 
 
 def _concerns_rate(script: ScriptModel, fact: Fact) -> bool:
-    if fact.kind in {"subscript", "name"}:
+    if fact.kind in {"subscript", "name", "augmented"}:
         return sets_rate(script, fact)
     functions = fact.frame.functions()
     return fact.kind == "return" and bool(functions) and _SCHEDULE.search(functions[0].name) is not None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nnlint.rule import Problem, Rule
 from nnlint.static.scores import losses_of
-from nnlint.static.tokens import Positions, is_causal, positions, read_by
+from nnlint.static.tokens import Positions, is_causal, positions, read_by, same_tokens
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
@@ -22,7 +22,7 @@ class UnshiftedTarget(Rule):
             if target is None:
                 continue
             for read in read_by(loss.prediction):
-                if read.sequence is not target.sequence:
+                if not same_tokens(read.sequence, target.sequence):
                     continue
                 ahead = _ahead(read, target)
                 tokens, logits = (
@@ -32,9 +32,10 @@ class UnshiftedTarget(Rule):
                 if ahead == 0:
                     yield self.problem(
                         loss.node,
-                        f"the target is `{tokens}` at the very position that the network reads, so copying "
-                        f"its input solves the task and nothing is learned about the next token; compare "
-                        f"the scores `[:, :-1]` with `{tokens}[:, 1:]`",
+                        f"`{script.name_of(loss.target or read.sequence)}` holds the very tokens that the "
+                        f"network reads at each position, so copying its input solves the task and nothing "
+                        f"is learned about the next token; compare the scores `[:, :-1]` with `{tokens}[:, "
+                        f"1:]`",
                     )
                 elif ahead == 2 and all(first == 1 for _, first in target.slices):
                     yield self.problem(
@@ -58,7 +59,7 @@ class UnshiftedTarget(Rule):
             if (
                 read is not None
                 and target is not None
-                and read.sequence is target.sequence
+                and same_tokens(read.sequence, target.sequence)
                 and _ahead(read, target) == 1
             ):
                 yield self.problem(

@@ -85,7 +85,7 @@ def sets_rate(script: ScriptModel, fact: Fact) -> bool:
     if fact.kind == "subscript" and isinstance(fact.node, cst.Assign):
         return any(script.text(target.target).endswith(("['lr']", '["lr"]')) for target in fact.node.targets)
     words = fact.name.lower().rpartition(".")[2].split("_")
-    return fact.kind == "name" and ("lr" in words or "rate" in words)
+    return fact.kind in {"name", "augmented"} and ("lr" in words or "rate" in words)
 
 
 def _counter(loop: Frame) -> Value | None:

@@ -15,9 +15,17 @@ POINTWISE = frozenset({
     "linear", "layer_norm", "rms_norm", "dropout", "relu", "gelu", "silu", "tanh", "sigmoid", "leaky_relu",
     "elu", "log_softmax", "batch_norm",
 })  # fmt: skip
-MIXING = frozenset({"lstm", "gru", "rnn", "transformer_encoder", "transformer_encoder_layer"})
+RECURRENT = frozenset({"lstm", "gru", "rnn"})
+MIXING = RECURRENT | {"transformer_encoder", "transformer_encoder_layer"}
+# A network with one of these reads a position's neighbours: a language model, not a table of embeddings.
+CONTEXT = MIXING | {"scaled_dot_product_attention", "multihead_attention", "softmax", "lstm_cell", "gru_cell"}
+NOISE = frozenset({"randn", "randn_like", "normal_", "gumbel_softmax", "argmin"})  # an autoencoder's code
 LOOKUPS = frozenset({"embedding", "one_hot"})
 CAUSAL_MODELS = ("ForCausalLM", "LMHeadModel")
+# Made from the same parts they are the same: `torch.stack([data[i : i + n] for i in starts])`.
+CUTS = frozenset(
+    {"stack", "comprehension", "getitem", "slice", "add", "sub", "index", "from_numpy", "tensor"}
+)
 _DEEPEST = 120
 
 Slices = tuple[tuple[int, int], ...]  # axis -> first position, in order of application
@@ -68,21 +76,34 @@ def starts(value: Value) -> list[tuple[int, int]] | None:
     return found
 
 
+def same_tokens(first: Value, second: Value, depth: int = 0) -> bool:
+    """Whether two tensors surely hold the same tokens: one value, or the same cut of one sequence."""
+    if first is second:
+        return True
+    if first.op != second.op or first.alts or second.alts or depth > 12:
+        return False
+    if first.kind is Kind.CONST or second.kind is Kind.CONST:
+        return first.kind is second.kind and first.const == second.const
+    if first.op not in CUTS or len(first.args) != len(second.args) or first.const != second.const:
+        return False
+    return all(same_tokens(*pair, depth + 1) for pair in zip(first.args, second.args, strict=True))
+
+
 def read_by(prediction: Value) -> list[Positions]:
     """The token sequences that a prediction can copy from: every way from it to an embedding of tokens on
     which a network keeps each position in its place. The slices of the prediction are part of the answer."""
     found: list[Positions] = []
     seen: set[int] = set()
-    stack: list[tuple[Value, Slices, bool, bool]] = [(prediction, (), False, False)]
+    stack: list[tuple[Value, Slices, bool]] = [(prediction, (), False)]
     while stack and len(seen) < 4_000:
-        value, slices, mixed, turned = stack.pop()
+        value, slices, turned = stack.pop()
         if id(value) in seen:
             continue
         seen.add(id(value))
         if value.alts:
-            continue
-        if value.result is not None:
-            stack.append((value.result, slices, mixed, turned))
+            stack.extend((part, slices, turned) for part in value.alts)
+        elif value.result is not None:
+            stack.append((value.result, slices, turned))
         elif _causal_output(value):
             tokens = value.args[0].args[0] if value.args[0].args else value.args[0].kwargs.get("input_ids")
             if tokens is not None:
@@ -90,22 +111,29 @@ def read_by(prediction: Value) -> list[Positions]:
         elif not value.args:
             continue
         elif value.op in LOOKUPS:
-            if mixed:
-                found += _through(value.args[0], slices)
+            found += _through(value.args[0], slices)
         elif value.op in SAME:
-            stack.append((value.args[0], slices, mixed, turned or value.op in TURNS))
+            stack.append((value.args[0], slices, turned or value.op in TURNS))
         elif value.op == "getitem" and any(part.op == "slice" for part in value.args[1:]):
             start = starts(value)
             if start is not None and not (turned and start):
-                stack.append((value.args[0], (*start, *slices), mixed, turned))
+                stack.append((value.args[0], (*start, *slices), turned))
         elif value.op in {"item_of", "getitem"} and value.args[0].op in MIXING:
             if value.const == 0 or (len(value.args) == 2 and value.args[1].is_const(0)):
-                stack.append((value.args[0], slices, mixed, turned))
+                stack.append((value.args[0], slices, turned))
         elif value.op in POINTWISE or value.op in MIXING:
-            stack.append((value.args[0], slices, mixed or value.op in MIXING, turned))
+            stack.append((value.args[0], slices, turned))
         elif value.op in {"add", "mul"}:
-            stack.extend((part, slices, mixed, turned) for part in value.args)
-    return found
+            stack.extend((part, slices, turned) for part in value.args)
+    return found if found and _reads_context(prediction) else []
+
+
+def _reads_context(prediction: Value) -> bool:
+    """Whether a network that reads more than one position made it, and not from an autoencoder's code."""
+    ops = {part.op for part in prediction.graph()}
+    if ops & NOISE:
+        return False
+    return bool(ops & CONTEXT) or any(_causal_output(part) for part in prediction.sources(SAME))
 
 
 def _through(tokens: Value, slices: Slices) -> list[Positions]:
