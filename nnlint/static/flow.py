@@ -100,9 +100,14 @@ def _parts(value: Value) -> Iterator[Value]:
 
 
 def following(layer: Value) -> list[Value]:
-    """The layers after this one in the `nn.Sequential` that it stands in."""
+    """The layers after this one in the `nn.Sequential` that it stands in, as far as it is written out in one
+    place: what loops and branches append may stand anywhere."""
     container = layer.owner
     if container is None or container.op != "torch.nn.Sequential":
         return []
-    place = next((i for i, item in enumerate(container.args) if item is layer), None)
-    return container.args[place + 1 :] if place is not None else []
+    found: list[Value] = []
+    for item in reversed(container.args):
+        if item is layer:
+            break
+        found = [item, *found] if item.frame is layer.frame else []
+    return found
