@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule
-from nnlint.static.zeros import in_training_graph, untaken_risks, vanishing_divisor
+from nnlint.static.zeros import goes_dead, in_training_graph, untaken_risks, vanishing_divisor
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
@@ -35,4 +36,5 @@ class UnsafeDivision(Rule):
                 call.node,
                 f"the divisor `{name}` is a {WORDS[divisor.op]} that can be exactly 0 in training: NaN "
                 f"or Inf here and in every gradient; add a small eps, or use `F.normalize`, which clamps it",
+                severity=None if goes_dead(divisor) else Severity.INFO,
             )

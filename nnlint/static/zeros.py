@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nnlint.static.scores import SAME_SCALE, network_inside, surely
+from nnlint.static.gradients import CUTS, SOURCELESS
+from nnlint.static.scores import SAME_SCALE, is_network_call, surely
 from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
@@ -14,9 +15,13 @@ if TYPE_CHECKING:
 ZERO_OUTPUTS = frozenset({
     "relu", "relu6", "softmax", "sigmoid", "hardsigmoid", "square", "abs", "norm", "softmin",
 })  # fmt: skip
+DEAD = frozenset({"relu", "relu6", "softmax", "sigmoid", "hardsigmoid", "softmin"})
 LOGARITHMS = frozenset({"log", "log2", "log10"})
 # Somewhere in their domain not finite, or without a finite slope: 0 times that is NaN.
 RISKY = frozenset({"sqrt", "rsqrt", "log", "log2", "log10", "div", "acos", "asin", "reciprocal"})
+# Nothing flows back through these.
+_UNRELATED = CUTS | SOURCELESS
+_INDEXED = frozenset({"getitem", "gather", "index_select", "masked_select", "take_along_dim", "masked_fill"})
 _SAME_PLACE = frozenset({"add", "sub", "mul", "neg"}) | SAME_SCALE
 
 
@@ -64,9 +69,35 @@ def vanishing_divisor(value: Value) -> Value | None:
     return found[0] if found else None
 
 
+def goes_dead(divisor: Value) -> bool:
+    """Whether ordinary training makes it zero (dead ReLUs, underflow), and not only a vector of zeros."""
+    stop = lambda part: part.op in DEAD or (part.result is None and is_network_call(part))  # noqa: E731
+    return any(value.op in DEAD for value in divisor.graph(stop))
+
+
 def in_training_graph(value: Value) -> bool:
-    """Whether autograd records it and it is computed from a network's output."""
-    return value.grad is True and value.kind is Kind.TENSOR and network_inside(value)
+    """Whether autograd records it, and a gradient flows from it back to a network."""
+    return value.grad is True and value.kind is Kind.TENSOR and _flows_to_network(value)
+
+
+def _flows_to_network(value: Value) -> bool:
+    """Follows what is differentiated: no indices, no sizes, nothing made under `no_grad`."""
+    seen: set[int] = set()
+    stack = [value]
+    while stack:
+        current = stack.pop()
+        if id(current) in seen or current.grad is False or current.op in _UNRELATED:
+            continue
+        seen.add(id(current))
+        if is_network_call(current) and not current.op.startswith(".get_"):  # what it keeps
+            return True
+        if current.op in _INDEXED and not current.alts:
+            stack.extend(current.args[:1])
+        elif current.op == "where" and len(current.args) == 3:
+            stack.extend(current.args[1:])
+        elif current.kind not in (Kind.SIZE, Kind.CONST):
+            stack.extend(current.made_from())
+    return False
 
 
 def untaken_risks(script: ScriptModel) -> list[tuple[Value, Value]]:
@@ -83,7 +114,7 @@ def untaken_risks(script: ScriptModel) -> list[tuple[Value, Value]]:
                 if (
                     operand is not None
                     and any(part is operand for part in tested)
-                    and network_inside(operand)
+                    and _flows_to_network(operand)
                 ):
                     found.append((call, value))
     return found
