@@ -124,9 +124,26 @@ def is_frame(value: Value, depth: int = 0) -> bool:
     return False
 
 
+def is_row(value: Value) -> bool:
+    """Whether it is one row of a data frame: `df.iloc[i]`."""
+    located = value.args[0] if value.op == "getitem" and len(value.args) == 2 else None
+    return (
+        located is not None
+        and located.op == "getattr"
+        and located.const in {"iloc", "loc"}
+        and is_index(value.args[1])
+        and is_frame(located.args[0])
+    )
+
+
 def from_frame(shapes: Shapes, value: Value) -> Shape | None:
-    """`df["y"]`, `df[["a", "b"]]`, `df.iloc[:, 0]`."""
+    """`df["y"]`, `df[["a", "b"]]`, `df.iloc[:, 0]`, `df.iloc[i]["y"]`."""
     base, indices = value.args[0], value.args[1:]
+    if is_row(base):
+        key = indices[0]
+        if key.kind is Kind.SEQUENCE:
+            return (length(shapes, key),)
+        return () if key.kind is Kind.CONST and isinstance(key.const, str) else None
     located = base.op == "getattr" and base.const in {"iloc", "loc"} and base.args
     frame = base.args[0] if located else base
     if not is_frame(frame):
