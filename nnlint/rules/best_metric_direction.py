@@ -8,28 +8,48 @@ from typing import TYPE_CHECKING
 
 from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule
+from nnlint.static.attacks import searches_inputs
 from nnlint.static.metrics import Better, announces, better, better_by_name, never_negative
 from nnlint.static.monitors import monitors, save_intervals
+from nnlint.static.objectives import objectives, score_functions
 from nnlint.static.selections import Selection, comparisons, selections, selects_weights
-from nnlint.static.values import EventKind, Kind
+from nnlint.static.values import Kind
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
 
 class BestMetricDirection(Rule):
-    words = ("best", "min", "max", "save", "mode")
+    words = ("best", "min", "max", "save", "mode", "optuna", "score")
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         for found in selections(script):
             if _is_selection(script, found):
-                yield from self._judge(found)
+                yield from self._judge(script, found)
         for monitor in monitors(script):
             yield self.problem(
                 monitor.node,
                 f"`{monitor.name}` is better when it is {monitor.better.value}, but {monitor.setting} "
                 f"keeps the "
                 f"{'lowest' if monitor.better is Better.HIGHER else 'highest'}; {monitor.repair}",
+            )
+        for node, name, direction in score_functions(script):
+            turned = "give it negated" if direction is Better.LOWER else "give it as it is"
+            yield self.problem(
+                node,
+                f"`{name}` is better when it is {direction.value}, but ignite keeps the highest score, which is "
+                f"that of the worst `{name}`; {turned}",
+            )
+        for node, name, direction, study in objectives(script):
+            wanted, does = (
+                ("maximize", "minimizes") if direction is Better.HIGHER else ("minimize", "maximizes")
+            )
+            figure = f"`{name}`, which the objective returns," if name else "what the objective returns"
+            goes = "this study" if "direction" in study.kwargs else "a study without `direction`"
+            yield self.problem(
+                node,
+                f"{figure} is better when it is {direction.value}, but {goes} {does} it; write "
+                f'`direction="{wanted}"`',
             )
         for test in save_intervals(script):
             yield self.problem(
@@ -39,8 +59,8 @@ class BestMetricDirection(Rule):
                 f"saved but the intended checkpoints; write `{script.text(test.node)} == 0`",
             )
 
-    def _judge(self, found: Selection) -> Iterator[Problem]:
-        direction = _direction(found)
+    def _judge(self, script: ScriptModel, found: Selection) -> Iterator[Problem]:
+        direction = _direction(script, found)
         start = found.initial()
         if direction is not None and direction is not found.keeps:
             yield self.problem(
@@ -67,12 +87,14 @@ class BestMetricDirection(Rule):
             )
 
 
-def _direction(found: Selection) -> Better | None:
+def _direction(script: ScriptModel, found: Selection) -> Better | None:
     """By data flow; else by the names, where none of them contradicts another."""
     flow = better(found.new)
     names = {better_by_name(name) for name in (found.name, found.best_name, found.new.name)} - {None}
     if flow is not None:
         return flow if not names or names == {flow} else None
+    if "attack" in script.source.text:
+        return None  # whose accuracy it is, the name does not say
     return names.pop() if len(names) == 1 else None
 
 
@@ -84,9 +106,9 @@ def _is_selection(script: ScriptModel, found: Selection) -> bool:
         return False
     if not ("best" in words or said is not None or selects_weights(script, found)):
         return False
-    if _chosen_by_setting(script, found) or "attack" in script.source.text:
-        return False  # an attacker maximises the loss
-    return not any(event.kind is EventKind.GRAD for loop in found.frame.loops() for event in loop.events)
+    if searches_inputs(found.frame) and not selects_weights(script, found):
+        return False
+    return not _chosen_by_setting(script, found)
 
 
 _SETTING = re.compile(
