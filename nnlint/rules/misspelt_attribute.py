@@ -113,11 +113,13 @@ def _is_module(owner: Value) -> bool:
 
 
 def _idle(fact: Fact) -> bool:
-    """Whether it asks for what is so anyway: a new tensor needs no gradient."""
-    return fact.value.is_const(False) and all(
-        owner.kind is Kind.TENSOR and all(part.op in FACTORIES for part in owner.sources(RELABEL))
-        for owner in _owners(fact)
-    )
+    """Whether it asks for what is so anyway: a new tensor needs no gradient, a new Parameter has one."""
+    for owner in _owners(fact):
+        made = all(part.op in FACTORIES for part in owner.sources(RELABEL))
+        idle = made and owner.kind is Kind.TENSOR and fact.value.is_const(False)
+        if not idle and not (owner.op == "torch.nn.Parameter" and fact.value.is_const(True)):
+            return False
+    return True
 
 
 def _target(fact: Fact) -> cst.Attribute | None:

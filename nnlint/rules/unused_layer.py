@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,8 @@ class UnusedLayer(Rule):
         for fact in {id(fact.node): fact for fact in found}.values():
             if reads.mentions(fact.name) or fact.owner is None or fact.owner.cls is None:
                 continue
+            if re.search(rf"#.*\.{re.escape(fact.name)}\b", script.source.text):
+                continue  # switched off on purpose
             what = "never applied" if fact.value.op in DROPOUTS else "never called and never trained"
             yield self.problem(
                 fact.node,
