@@ -37,8 +37,8 @@ class BestMetricDirection(Rule):
             turned = "give it negated" if direction is Better.LOWER else "give it as it is"
             yield self.problem(
                 node,
-                f"`{name}` is better when it is {direction.value}, but ignite keeps the highest score, which is "
-                f"that of the worst `{name}`; {turned}",
+                f"`{name}` is better when it is {direction.value}, but ignite keeps the highest score, which "
+                f"is that of the worst `{name}`; {turned}",
             )
         for node, name, direction, study in objectives(script):
             wanted, does = (

@@ -21,8 +21,8 @@ PLAIN = frozenset({"float", "round", "item"})
 
 
 def score_functions(script: ScriptModel) -> Iterator[tuple[cst.CSTNode, str, Better]]:
-    """Where an ignite handler, which keeps the highest score, keeps the worst: the place, the figure's name and
-    its better direction."""
+    """Where an ignite handler, which keeps the highest score, keeps the worst: the place, the figure's name
+    and its better direction."""
     for call in script.calls:
         short = call.op.rpartition(".")[2]
         if not call.op.startswith("ignite.") or call.node is None:
@@ -105,7 +105,7 @@ def _figure(script: ScriptModel, node: cst.BaseExpression, sign: int = 1, depth:
 
 
 def objectives(script: ScriptModel) -> Iterator[tuple[cst.CSTNode, str, Better, Value]]:
-    """Where a study goes in the wrong direction: the place, the figure's name and better direction, the study."""
+    """Where a study goes in the wrong direction: the place, the figure, its better direction, the study."""
     for call in script.calls_of(".optimize"):
         study = call.receiver
         if study is None or study.op != "optuna.create_study" or study.node is None:
