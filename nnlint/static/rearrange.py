@@ -25,8 +25,9 @@ def argument_of(value: Value, name: str, position: int) -> Value | None:
 
 def window(value: Value, place: int, dimensions: int, axis: Axis) -> Axis | None:
     """A spatial axis after a convolution or pooling; None where it cannot be told."""
-    if value.receiver is None or "transpose" in value.op:
+    if "transpose" in value.op or (value.receiver is None and value.op.startswith("conv")):
         return None
+    made = value.receiver or value
     given: dict[str, int] = {}
     for name, default in (("kernel_size", ...), ("stride", None), ("padding", 0), ("dilation", 1)):
         found = argument(value, name)
@@ -43,8 +44,10 @@ def window(value: Value, place: int, dimensions: int, axis: Axis) -> Axis | None
         if type(number) is not int:
             return None
         given[name] = number
-    if any(name in value.receiver.kwargs for name in ("ceil_mode", "**")):
+    if any(name in made.kwargs for name in ("ceil_mode", "**")) or any(arg.op == "star" for arg in made.args):
         return None
+    if not value.op.startswith("conv") and len(made.args) > 3 + (value.receiver is None):
+        return None  # ceil_mode and more, by position
     extent = given["dilation"] * (given["kernel_size"] - 1) + 1
     if given["stride"] == 1 and extent == 2 * given["padding"] + 1:
         return axis

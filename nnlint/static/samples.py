@@ -8,6 +8,7 @@ from nnlint.static import torch_api
 from nnlint.static.arguments import argument, constant
 from nnlint.static.arrays import content
 from nnlint.static.axes import Axis, Shape
+from nnlint.static.images import HELD, image_of
 from nnlint.static.splits import dataset_of, whole
 from nnlint.static.values import Fact, Kind, Value
 
@@ -61,6 +62,8 @@ class Samples:
         if dataset.op == "torch.utils.data.TensorDataset" and type(key) is int and key < len(dataset.args):
             shape = shapes.of(dataset.args[key])
             return shape[1:] if shape else None
+        if dataset.op in HELD and key == 0:
+            return image_of(dataset)
         if dataset.op in LABELLED and key == 1 and argument(dataset, "target_transform") is None:
             return ()
         if dataset.cls is None:

@@ -257,6 +257,10 @@ SIGNATURES: dict[str, tuple[str, ...]] = {
     "alpha_dropout": ("input", "p", "training", "inplace"), "feature_alpha_dropout": ("input", "p", "training", "inplace"),
     "dropout1d": ("input", "p", "training", "inplace"),
     "dropout2d": ("input", "p", "training", "inplace"), "dropout3d": ("input", "p", "training", "inplace"),
+    **dict.fromkeys(
+        ("max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d"),
+        ("input", "kernel_size", "stride", "padding"),
+    ),
     "clamp": ("input", "min", "max"), "pow": ("input", "exponent"), "normalize": ("input", "p", "dim", "eps"),
     "cross_entropy": ("input", "target", "weight", "size_average", "ignore_index", "reduce", "reduction", "label_smoothing"),
     "nll_loss": ("input", "target", "weight", "size_average", "ignore_index", "reduce", "reduction"),
