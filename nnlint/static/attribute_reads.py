@@ -60,6 +60,10 @@ class AttributeReads:
                 self._note_written(node)
             self._stack.append((function, initialises))
             self._stack.extend((argument.value, initialises) for argument in node.args)
+        elif isinstance(node, cst.FunctionDef):
+            if node.name.value != "__init__" and _FILLS.search(node.name.value):
+                self._note_written(node)
+            self._stack.extend((child, False) for child in children(node))
         elif isinstance(node, cst.SimpleString):
             self.words.update(_WORD.findall(node.value))
         else:
