@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.rule import Problem, Rule
-from nnlint.static.masks import Masks, Meaning, is_low, made_as
+from nnlint.static.masks import Masks, Meaning, is_low
 from nnlint.static.scores import SAME_SCALE
 from nnlint.static.values import Kind, Value
 
@@ -50,7 +50,7 @@ class MaskPolarity(Rule):
                         )
                         if given is not None and found is not None:
                             yield from self._judge(script, call, name, given, found, keeps)
-        yield from self._fills(script)
+        yield from self._fills(script, masks)
 
     def _judge(
         self, script: ScriptModel, call: Value, name: str, given: Value, found: Meaning, keeps: bool
@@ -78,7 +78,7 @@ class MaskPolarity(Rule):
                 related=related,
             )
 
-    def _fills(self, script: ScriptModel) -> Iterator[Problem]:
+    def _fills(self, script: ScriptModel, masks: Masks) -> Iterator[Problem]:
         """`masked_fill(mask, 1e-9)` before a softmax, or one where True marks what may be seen."""
         filled = [call for call in script.calls_of(*FILLS) if len(call.args) > 2 and call.node is not None]
         behind = _behind_softmax(script) if filled else set()
@@ -101,7 +101,7 @@ class MaskPolarity(Rule):
                         f"hidden; fill with float('-inf') or {-number:g}",
                     )
                 elif is_low(fill) and call.op != "where":
-                    found = made_as(call.args[1])
+                    found = masks.made(call.args[1])
                     if found is not None and found.boolean:
                         yield from self._judge(script, call, "mask", call.args[1], found, keeps=False)
 

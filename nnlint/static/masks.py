@@ -21,6 +21,7 @@ TURNED = frozenset({"t", "transpose", "permute", "movedim"})
 NUMERIC = frozenset({"float", "half", "double", "bfloat16", "int", "long"})
 COMPARED = frozenset({"eq", "ne", "gt", "lt", "ge", "le"})
 TRIANGLES = frozenset({"tril", "triu", "numpy.tril", "numpy.triu"})
+JOINED = frozenset({"logical_and", "logical_or", "bitwise_and", "bitwise_or"})
 ONES = frozenset({"ones", "numpy.ones", "ones_like", "new_ones"})
 LOW = -1e3
 _PAD = re.compile(r"(?:^|_|\.)pad(?:$|_|ding_?(?:idx|id|index|token))", re.I)
@@ -57,6 +58,13 @@ class Masks:
 
     def __init__(self, script: ScriptModel) -> None:
         self._used: dict[int, list[Meaning]] = {}
+        self._tokenized = {
+            id(parameter.node)
+            for info in script.functions
+            if any(parameter.name == "input_ids" for parameter in info.parameters)
+            for parameter in info.parameters
+            if parameter.name == "attention_mask"
+        }
         for call in script.calls_of("masked_fill", "masked_fill_"):
             if len(call.args) > 2 and is_low(call.args[2]):
                 found = _strip(call.args[1])
@@ -79,7 +87,7 @@ class Masks:
 
     def _meaning(self, mask: Value) -> Meaning | None:
         stripped = _strip(mask)
-        made = _made_as(stripped)
+        made = self._made(stripped)
         if made is not None or stripped.compared or stripped.part or stripped.unsure:
             return made
         uses = self._used.get(id(stripped.base), [])
@@ -87,33 +95,39 @@ class Masks:
             return None
         return Meaning(uses[0].blocks is not stripped.flipped, True, uses[0].proof)
 
+    def made(self, mask: Value) -> Meaning | None:
+        """What the making of a mask alone says."""
+        return self._made(_strip(mask))
 
-def made_as(mask: Value) -> Meaning | None:
-    """What the making of a mask alone says."""
-    return _made_as(_strip(mask))
-
-
-def _made_as(stripped: _Stripped) -> Meaning | None:
-    base = stripped.base
-    if stripped.unsure:
-        return None
-    if base.op in {"logical_and", "logical_or", "bitwise_and", "bitwise_or"} and len(base.args) == 2:
-        parts = [made_as(part) for part in base.args]
-        if parts[0] is None or parts[1] is None or parts[0].blocks is not parts[1].blocks:
+    def _made(self, stripped: _Stripped) -> Meaning | None:
+        base = stripped.base
+        if stripped.unsure:
             return None
-        blocks: bool | None = parts[0].blocks
-    elif base.op in TRIANGLES:
-        blocks = None if stripped.turned else _triangle(base)
-    elif base.op in COMPARED:
-        blocks = _comparison(base)
-    else:
-        return None
-    if blocks is None:
-        return None
-    boolean = stripped.boolean
-    if boolean is None:
-        boolean = _made_boolean(base) if base.op in TRIANGLES else True
-    return Meaning(blocks is not stripped.flipped, boolean, base)
+        boolean = stripped.boolean
+        if base.op in JOINED and len(base.args) == 2:
+            parts = [self.made(part) for part in base.args]
+            if parts[0] is None or parts[1] is None or parts[0].blocks is not parts[1].blocks:
+                return None
+            blocks: bool | None = parts[0].blocks
+            boolean = True if boolean is None else boolean
+        elif base.op in TRIANGLES:
+            blocks = None if stripped.turned else _triangle(base)
+            boolean = _made_boolean(base) if boolean is None else boolean
+        elif base.op in COMPARED:
+            blocks = _comparison(base)
+            boolean = True if boolean is None else boolean
+        elif _from_tokenizer(base) or id(base.node) in self._tokenized:
+            blocks = False  # 1 at tokens, 0 at padding, as all tokenizers have it
+        else:
+            return None
+        return Meaning(blocks is not stripped.flipped, boolean, base) if blocks is not None else None
+
+
+def _from_tokenizer(value: Value) -> bool:
+    """`batch["attention_mask"]`, `tokens.attention_mask`."""
+    return value.const == "attention_mask" or (
+        value.op == "getitem" and any(index.is_const("attention_mask") for index in value.args[1:])
+    )
 
 
 def is_low(value: Value) -> bool:
@@ -157,7 +171,7 @@ def _strip(mask: Value) -> _Stripped:
                 found.boolean = _cast(value)
                 found.unsure = found.unsure or (found.boolean is None and _casts(value))
             found.base = value.args[0]
-        elif value.op == "getitem":
+        elif value.op == "getitem" and not _from_tokenizer(value):
             found.part = found.part or not all(_whole(index) for index in value.args[1:])
             found.base = value.args[0]
         elif value.op == "logical_not":
