@@ -13,6 +13,7 @@ from nnlint.static.splits import (
     TRAIN,
     dataset_of,
     evaluation_loaders,
+    name_of_loader,
     role_in_name,
     split_of,
     stated_split,
@@ -39,7 +40,9 @@ class EvaluatingOnTrainingData(Rule):
         judged = {id(loader) for loader in evaluation_loaders(script)}
         training = [loader for loader in loaders if _trains(loader, trained)]
         for loader in loaders:
-            if id(loader) in trained or role_in_name(loader.name) != EVALUATION or takes_a_part(loader):
+            if id(loader) in trained or takes_a_part(loader):
+                continue
+            if role_in_name(name_of_loader(loader)) != EVALUATION:
                 continue
             for other in training:
                 problem = (
@@ -59,14 +62,14 @@ class EvaluatingOnTrainingData(Rule):
             return None
         if any(fact.owner in (dataset, training) and fact.time > fact.owner.time for fact in script.facts):
             return None  # `val_set.data = val_set.data[n:]`
-        name = loader.name
+        name = name_of_loader(loader)
         if dataset is training:
             if role_in_name(dataset.name) != TRAIN and split_of(dataset) is None and not judged:
                 return None
             return self.problem(
                 loader.node,
                 f"`{name}` loads `{script.name_of(dataset, 'the training set')}`, the data that "
-                f"`{other.name}` trains "
+                f"`{name_of_loader(other)}` trains "
                 f"on, so its figures say nothing about unseen data; give it the data set that was held out",
                 related=((other.node, "the training loader"),) if other.node is not None else (),
             )
@@ -93,7 +96,7 @@ class EvaluatingOnTrainingData(Rule):
 
 
 def _trains(loader: Value, trained: set[int]) -> bool:
-    return id(loader) in trained or (not trained and role_in_name(loader.name) == TRAIN)
+    return id(loader) in trained or (not trained and role_in_name(name_of_loader(loader)) == TRAIN)
 
 
 def _apart(loader: Value, other: Value) -> bool:

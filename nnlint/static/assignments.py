@@ -8,7 +8,7 @@ from nnlint.static import duck
 from nnlint.static.expressions import BINARY
 from nnlint.static.functions import FunctionReader, dotted
 from nnlint.static.state import adopt
-from nnlint.static.values import Kind, Value, join
+from nnlint.static.values import Frame, Kind, Value, join
 
 
 class AssignmentReader(FunctionReader):
@@ -118,7 +118,16 @@ class AssignmentReader(FunctionReader):
                     )
                     owner.attrs[name].name = value.name
                     return
+        before, place = owner.attrs.get(name), self.places.get((id(owner), name))
+        self.places[id(owner), name] = self.frame
+        if before is not None and place is not None and value.kind not in _WHOLE and self.otherwise_of(place):
+            value = join([before, value]) or value
         owner.attrs[name] = value
+
+    def otherwise_of(self, place: Frame) -> bool:
+        """Whether we are on another branch of a test than `place`: the attribute set there may stand."""
+        taken = {(id(frame.node), frame.branch) for frame in place.tests()}
+        return any((id(frame.node), not frame.branch) in taken for frame in self.frame.tests())
 
     def unpack(self, target: cst.Tuple | cst.List, value: Value, statement: cst.CSTNode) -> None:
         elements = target.elements
@@ -187,6 +196,10 @@ class AssignmentReader(FunctionReader):
     def read_expression(self, node: cst.Expr) -> None:
         value = self.evaluate(node.value)
         self.fact("expression", node, "", value)
+
+
+# Things that are followed by what they are: one of them stands for the others.
+_WHOLE = (Kind.MODULE, Kind.OPTIMIZER, Kind.SCHEDULER, Kind.SCALER, Kind.CLASS, Kind.FUNCTION)
 
 
 def _settle(phi: Value) -> None:

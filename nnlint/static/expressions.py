@@ -133,6 +133,8 @@ class ExpressionReader(AccessReader):
                 key = self.evaluate(element.key)
                 if key.kind is Kind.CONST and isinstance(key.const, (str, int)):
                     value.attrs[str(key.const)] = item
+                    if not item.name and item.kind in (Kind.LOADER, Kind.DATASET):
+                        item.name = str(key.const)
                     continue
             elif item.kind is Kind.MAPPING:
                 value.attrs.update(item.attrs)

@@ -226,6 +226,9 @@ def container_method(
         elif name in {"extend", "update"} and args and args[0].kind is Kind.SEQUENCE:
             base.args.extend(args[0].args[:64])
             base.element = base.element or args[0].element
+        elif name == "extend" and args and args[0].kind in (Kind.TENSOR, Kind.UNKNOWN, Kind.NUMBER):
+            item = reader.iterate(args[0], node)
+            base.element = join([base.element, item]) if base.element is not None else item
         elif name == "insert" and len(args) > 1:
             base.args.append(args[1])
         elif name == "pop":

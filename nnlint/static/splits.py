@@ -136,6 +136,15 @@ def dataset_of(loader: Value | None) -> Value | None:
     return loader.args[0] if loader.args else loader.kwargs.get("dataset")
 
 
+def name_of_loader(loader: Value) -> str:
+    """What a loader is called; else the function that makes it, where that says its side."""
+    if role_in_name(loader.name) is None and loader.frame is not None:
+        for function in loader.frame.functions()[:1]:
+            if role_in_name(function.name) is not None and re.search(r"load|data", function.name):
+                return function.name
+    return loader.name
+
+
 def takes_a_part(loader: Value) -> bool:
     """Whether a loader draws from a part of its data set only: a sampler, a Subset, a random_split."""
     if any(name in loader.kwargs for name in ("sampler", "batch_sampler", "**")) or len(loader.args) > 3:

@@ -65,6 +65,7 @@ class ReaderState:
         self.loops: list[Frame] = []
         self.branches: list[Frame] = []
         self.instances: list[Value] = []  # objects of the file's own classes, modules among them
+        self.places: dict[tuple[int, str], Frame] = {}  # where an attribute was set last
         self.evaluated: dict[int, Value] = {}  # id(expression) -> its value when it was last read
         self.frame = Frame("module", cst.Name("module"), None, 0)
 

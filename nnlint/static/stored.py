@@ -20,7 +20,7 @@ VIEWS = frozenset({
 })  # fmt: skip
 # What only arrays and tensors are given to.
 _ARRAY_ONLY = (VIEWS - {"getitem", "data"}) | {
-    "reshape", "float", "long", "flip", "numpy.flip", "clone", "numpy.ascontiguousarray",
+    "reshape", "float", "long", "flip", "numpy.flip", "clone", "copy", "numpy.ascontiguousarray",
 }  # fmt: skip
 # Stores that hand out fresh objects: other data sets, tables, HDF5 and memory-mapped files.
 _FRESH = re.compile(
