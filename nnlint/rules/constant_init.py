@@ -48,7 +48,8 @@ class ConstantInit(Rule):
         assert isinstance(node, cst.Call)
         where = node.func.value if isinstance(node.func, cst.Attribute) and "." not in write.call.op else None
         text = script.text(where or node.args[0].value, 40).removesuffix(".data").removesuffix(".weight")
-        which = f"`{text}`" if write.single else f"every {write.classes[0].rpartition('.')[2]} layer"
+        built = next((op for op in write.classes if next(script.calls_of(op), None)), write.classes[0])
+        which = f"`{text}`" if write.single else f"every {built.rpartition('.')[2]} layer"
         if write.number == 0:
             why = "nothing passes through, and the layers before get no gradient"
         else:

@@ -65,7 +65,7 @@ class DiscardedForwardValue(Rule):
         loop = fact.frame.loop()
         if loop is None or not isinstance(loop.node, cst.For) or fact.frame is not loop or loop.value is None:
             return None
-        applied = _applied(fact.value, loop)
+        applied = _applied(fact.value, loop, _turning(script, fact.node, loop))
         if applied is None or local.reads(fact.name, loop.node.body) or _leaves(loop.node):
             return None
         assert isinstance(fact.node, cst.Assign)
@@ -127,13 +127,29 @@ def _pure(value: Value, node: cst.Call) -> bool:
     return value.kind is Kind.TENSOR and value.op in PURE
 
 
-def _applied(value: Value, loop: Frame) -> Value | None:
-    """The call of the loop's own module inside `value`, where what goes in is the same in every turn."""
-    assert loop.value is not None
+def _items(loop: Frame) -> list[Value]:
+    """What a turn of the loop gets: the items of what is iterated, and the parts of each."""
+    if loop.value is None:
+        return []
     element = loop.value.element
-    items = [*contents(loop.value), *(element.args if element is not None else [])]
-    modules = {id(part) for item in items for part in item.alternatives() if part.kind is Kind.MODULE}
-    changing = {id(item) for item in items if item.kind is not Kind.MODULE}
+    return [*contents(loop.value), *(element.args if element is not None else [])]
+
+
+def _turning(script: ScriptModel, statement: cst.CSTNode, loop: Frame) -> set[int]:
+    """The modules of which each turn takes another: iterated, or indexed by the turn's number."""
+    items = _items(loop)
+    for node in descend(statement):
+        if not isinstance(node, cst.Subscript) or not isinstance(node.slice[0].slice, cst.Index):
+            continue
+        index, container = script.value_of(node.slice[0].slice.value), script.value_of(node.value)
+        if container is not None and container.kind is Kind.MODULE and any(index is item for item in items):
+            items = [*items, *contents(container)]
+    return {id(part) for item in items for part in item.alternatives() if part.kind is Kind.MODULE}
+
+
+def _applied(value: Value, loop: Frame, modules: set[int]) -> Value | None:
+    """The call of the loop's own module inside `value`, where what goes in is the same in every turn."""
+    changing = {id(item) for item in _items(loop) if item.kind is not Kind.MODULE}
     found: Value | None = None
     for part in value.graph():
         inputs = bool(part.args or part.alts or part.result)

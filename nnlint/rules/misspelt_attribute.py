@@ -108,7 +108,10 @@ def _is_module(owner: Value) -> bool:
         return owner.kind is Kind.MODULE and owner.cls.fully_seen() and not read
     if owner.op == "getattr" and owner.args and owner.args[0].op.startswith(PRETRAINED):
         return owner.const in PARTS
-    known = owner.op.startswith(("torch.nn.", *PRETRAINED)) or owner.op in {"submodule", "module_item"}
+    known = owner.op.startswith(("torch.nn.", "transformers.", *PRETRAINED)) or owner.op in {
+        "submodule",
+        "module_item",
+    }
     return owner.kind is Kind.MODULE and known
 
 

@@ -109,7 +109,24 @@ def _classes(test: Value, layer: Value) -> list[str] | None:
         second = test.args[1]
         if test.args[0].args[:1] == [layer]:
             return [part.op for part in (second.args if second.kind is Kind.SEQUENCE else [second])]
+    word = _word(test)
+    if word:
+        return [
+            name for name in (*sorted(LAYERS), "torch.nn.BatchNorm2d", "torch.nn.LayerNorm") if word in name
+        ]
     if test.op == "or":
         parts = [_classes(part, layer) for part in test.args]
         return [item for part in parts if part is not None for item in part] if None not in parts else None
     return None
+
+
+def _word(test: Value) -> str:
+    """`Conv` in `m.__class__.__name__.find("Conv") != -1` and in `"Conv" in type(m).__name__`."""
+    if test.op in {"ne", "gt", "ge"} and test.args and test.args[0].op == ".find" and test.args[0].args:
+        name, word = test.args[0].receiver, test.args[0].args[0]
+    elif test.op == "in" and len(test.args) == 2:
+        word, name = test.args
+    else:
+        return ""
+    known = name is not None and name.const == "__name__" and isinstance(word.const, str)
+    return word.const if known else ""
