@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from nnlint.rule import Problem, Rule
 from nnlint.static.arguments import constant
-from nnlint.static.splits import LOADER, dataset_of, loaders_behind, whole
+from nnlint.static.evaluation import speaks_of_evaluation
+from nnlint.static.splits import LOADER, dataset_of, loaders_behind, split_of, whole
 from nnlint.static.totals import Total, counted, reduced, totals
-from nnlint.static.values import Fact, Frame, Value
+from nnlint.static.values import EventKind, Fact, Frame, Kind, Value
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
@@ -55,9 +56,18 @@ class WrongDenominator(Rule):
                 f"`len({script.name_of(of, 'loader')})`",
                 related=((total.node, "adds one batch"),),
             )
-        if unit in {"samples", "batches"}:
-            return self._never_reset(call, total)
-        return None
+        if unit not in {"samples", "batches"}:
+            return None
+        other = _another_loader(total, of)
+        if other is not None:
+            return self.problem(
+                call.node,
+                f"`{name}` adds up batches of `{script.name_of(other, 'one loader')}` and is divided by the "
+                f"size of `{script.name_of(of, 'another')}`; divide by that of the "
+                f"loader that the loop runs over",
+                related=((total.node, "adds one batch"),),
+            )
+        return self._never_reset(call, total)
 
     def _never_reset(self, call: Value, total: Total) -> Problem | None:
         assert call.node is not None
@@ -107,8 +117,25 @@ def _by_batches(script: ScriptModel, total: Total, of: Value) -> bool:
     return not known or any(part is of or whole(part) is of for part in known)
 
 
-def _same_loop(loop: Frame, loader: Value) -> bool:
-    return any(loader is found for found in loaders_behind(loop.value))
+def _another_loader(total: Total, of: Value) -> Value | None:
+    """The loader of the loop, where the denominator counts a loader of another name."""
+    loaders = loaders_behind(total.loop.value)
+    if of.kind is not Kind.LOADER or len(loaders) != 1 or loaders[0] is of:
+        return None
+    names = [loader.name.rpartition(".")[2] for loader in (loaders[0], of)]
+    sides = [split_of(loader) for loader in (loaders[0], of)]
+    told = [speaks_of_evaluation(name) for name in names]
+    if not all(names) or any(loader.alts for loader in (loaders[0], of)):
+        return None
+    return loaders[0] if told[0] != told[1] or (all(sides) and sides[0] != sides[1]) else None
+
+
+def _same_loop(loop: Frame, counted: Value) -> bool:
+    """Whether the index is that of the loop over batches: of a loader, or of what a model is given."""
+    if any(counted is found for found in loaders_behind(loop.value)):
+        return True
+    measured = any(event.kind in (EventKind.FORWARD, EventKind.LOSS) for event in loop.events)
+    return measured and loop.value is not None and counted in (loop.value, *loop.value.args)
 
 
 def _index_is_last(call: Value, total: Total) -> bool:

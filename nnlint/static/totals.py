@@ -125,7 +125,7 @@ def counted(value: Value) -> tuple[str, Value] | None:
         return _length(value.args[0])
     if value.op == "index" and isinstance(value.node, cst.Call) and len(value.node.args) == 1 and value.args:
         loaders = loaders_behind(value.args[0])
-        return ("index", loaders[0]) if loaders else None
+        return "index", loaders[0] if loaders else value.args[0]
     return None
 
 
