@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.rule import Problem, Rule
-from nnlint.static.arguments import argument, constant
+from nnlint.static.arguments import argument, constant, surely_absent
 from nnlint.static.loops import DataPass
-from nnlint.static.values import Kind, Value
+from nnlint.static.splits import LOADER, dataset_of
+from nnlint.static.values import EventKind, Kind, Value
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
 SAMPLER = "torch.utils.data.DistributedSampler"
-LOADER = "torch.utils.data.DataLoader"
+# Words of files that share the data out in some other way.
+DIVIDES = re.compile(
+    rb"Sampler|shard|by_node|by_rank|\[\s*\w*rank\s*:|rank\s*[%*]|[%*]\s*\w*rank|Subset|\.prepare\(|[Ff]abric|split_\w*(?:by|node|rank|data)"
+)
 
 
 class DistributedSampler(Rule):
-    words = ("DistributedSampler",)
+    words = ("DistributedSampler", "DistributedDataParallel")
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         if not script.complete:
             return
+        yield from self._without(script)
         trained = [found for found in script.training_passes if found.outer is not None]
         if b".set_epoch(" not in script.source.data:
             yield from self._same_order(script, trained)
@@ -35,6 +41,25 @@ class DistributedSampler(Rule):
                     loader.node,
                     "`shuffle=True` excludes a sampler and DataLoader refuses both; let the "
                     "DistributedSampler shuffle",
+                )
+
+    def _without(self, script: ScriptModel) -> Iterator[Problem]:
+        """Replicas that are trained on a loader which knows nothing of ranks."""
+        if DIVIDES.search(script.source.data) is not None:
+            return
+        for found in script.training_passes:
+            models = [e.target for e in found.of(EventKind.FORWARD) if e.target is not None]
+            model = next((target for target in models if _replica(target)), None)
+            for loader in _loaders(found) if model is not None else ():
+                if model is None or loader.node is None or not _whole(loader):
+                    continue
+                yield self.problem(
+                    loader.node,
+                    f"every process draws from the whole data set, so "
+                    f"`{script.name_of(model, 'the replicas')}` sees each sample once a process in every epoch, "
+                    f"and processes with one seed see the same batches; give the loader "
+                    f"`sampler=DistributedSampler(…)`",
+                    related=((model.node, "wrapped here"),) if model.node is not None else (),
                 )
 
     def _same_order(self, script: ScriptModel, trained: list[DataPass]) -> Iterator[Problem]:
@@ -51,6 +76,29 @@ class DistributedSampler(Rule):
                         f"process; call `{name}.set_epoch(epoch)` at the start of each epoch",
                         related=((loader.node, "the training loader"),) if loader.node is not None else (),
                     )
+
+
+def _replica(module: Value) -> bool:
+    """Whether a module is surely a DistributedDataParallel wrapper."""
+    return all(part.op == "torch.nn.parallel.DistributedDataParallel" for part in module.alternatives())
+
+
+def _whole(loader: Value) -> bool:
+    """Whether a loader surely draws from all of a data set that is the same on every rank."""
+    for name in ("sampler", "batch_sampler"):
+        given = argument(loader, name)
+        if given is not None and not given.is_const(None):
+            return False
+    dataset = dataset_of(loader)
+    if dataset is None or dataset.kind is not Kind.DATASET or dataset.alts or not surely_absent(loader, "**"):
+        return False
+    if dataset.cls is not None and (
+        dataset.cls.method("__getitem__") is None or dataset.cls.method("__iter__")
+    ):
+        return False
+    return dataset.cls is not None or dataset.op.startswith(
+        ("torchvision.datasets.", "torch.utils.data.TensorDataset")
+    )
 
 
 def _loaders(found: DataPass) -> list[Value]:
