@@ -12,8 +12,15 @@ from nnlint.static.arguments import constant
 from nnlint.static.layers import contents, forward_of
 from nnlint.static.local_names import LocalNames
 from nnlint.static.scan import FunctionInfo
-from nnlint.static.scores import network_inside
-from nnlint.static.torch_api import BATCH_NORMS, CONTAINERS, LOSSES, REARRANGE, module_operation
+from nnlint.static.scores import is_network_call
+from nnlint.static.torch_api import (
+    BATCH_NORMS,
+    CONTAINERS,
+    FACTORIES,
+    LOSSES,
+    REARRANGE,
+    module_operation,
+)
 from nnlint.static.values import Fact, Frame, Kind, Value
 from nnlint.static.walk import descend
 
@@ -81,11 +88,7 @@ class DiscardedForwardValue(Rule):
     def _replaced(self, script: ScriptModel, fact: Fact, local: LocalNames) -> Problem | None:
         value = fact.value
         assert isinstance(fact.node, cst.Assign)
-        if (
-            value.kind is not Kind.TENSOR
-            or not isinstance(fact.node.value, cst.Call)
-            or not network_inside(value)
-        ):
+        if value.kind is not Kind.TENSOR or not isinstance(fact.node.value, cst.Call) or not _computed(value):
             return None
         later = local.replaced(fact.node, fact.name)
         if later is None:
@@ -125,6 +128,14 @@ def _pure(value: Value, node: cst.Call) -> bool:
         known = layer.op.startswith("torch.nn.") and layer.op not in BATCH_NORMS | CONTAINERS
         return known and value.op == module_operation(layer.op) and value.op not in LOSSES
     return value.kind is Kind.TENSOR and value.op in PURE
+
+
+def _computed(value: Value) -> bool:
+    """Whether a network's numbers, and not only their sizes, went into it."""
+    return any(
+        is_network_call(part)
+        for part in value.graph(lambda item: item.op in FACTORIES or item.kind is Kind.SIZE)
+    )
 
 
 def _items(loop: Frame) -> list[Value]:
