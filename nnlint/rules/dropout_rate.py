@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import libcst as cst
+
 from nnlint.rule import Problem, Rule
 from nnlint.static.arguments import argument
 from nnlint.static.torch_api import DROPOUTS
-from nnlint.static.values import Kind
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
@@ -29,7 +30,8 @@ class DropoutRate(Rule):
             p = argument(call, "p")
             if p is None:
                 continue
-            if p.kind is Kind.CONST and type(p.const) in (int, float) and HIGHEST < p.const <= 1:
+            written = isinstance(p.node, (cst.Float, cst.Integer))  # what is computed is meant
+            if written and type(p.const) in (int, float) and HIGHEST < p.const <= 1:
                 yield self.problem(
                     call.node,
                     f"a dropout probability of {p.const:g} drops {p.const:.0%} of the activations: torch "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nnlint.rule import Problem, Rule
 from nnlint.static.arguments import argument, constant
+from nnlint.static.updates import trained
 from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ class SuspiciousLearningRate(Rule):
             ):
                 continue
             assert isinstance(rate, (int, float))
-            if id(optimizer) in scheduled or SMALLEST <= rate <= LARGEST[name]:
+            if not any(part.kind is Kind.MODULE for part in trained(optimizer)):
+                continue  # an input is optimised, with rates of its own scale
+            if id(optimizer) in scheduled or rate == 0 or SMALLEST <= rate <= LARGEST[name]:
                 continue
             how = "large" if rate > LARGEST[name] else "small"
             yield self.problem(

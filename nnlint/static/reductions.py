@@ -5,7 +5,7 @@ from __future__ import annotations
 from nnlint.static import torch_api
 from nnlint.static.arguments import argument, constant, surely_absent
 from nnlint.static.scores import is_network_call
-from nnlint.static.terms import itself
+from nnlint.static.terms import itself, product
 from nnlint.static.values import Kind, Value
 
 # A reduction over these runs over a list that the script put together, not over the samples of a batch.
@@ -21,8 +21,9 @@ def reduction(value: Value) -> str | None:
     if value.op not in {"mean", "sum"} or not value.args or value.kind is not Kind.TENSOR:
         return None
     inner = itself(value.args[0])
-    if inner.op in torch_api.LOSSES and constant(inner, "reduction", "mean") != "none":
-        return _of_loss(inner)  # over the replicas of a parallel model
+    whole = next((part for part in product(inner)[1] if _is_scalar(part)), None)
+    if whole is not None:  # the mean of one number, or of the replicas' numbers
+        return reduction(whole)
     if inner.op in GATHERED or inner.kind in (Kind.SEQUENCE, Kind.UNKNOWN) or inner.alts:
         return None
     over = argument(value, "dim")
@@ -31,6 +32,13 @@ def reduction(value: Value) -> str | None:
     if over is not None and not (value.op == "mean" and over.is_const(0)):
         return None
     return value.op if _of_samples(inner) else None
+
+
+def _is_scalar(value: Value) -> bool:
+    """Whether everything has been reduced to one number."""
+    if value.op in torch_api.LOSSES:
+        return constant(value, "reduction", "mean") != "none"
+    return value.op in {"mean", "sum"} and surely_absent(value, "dim")
 
 
 def _of_loss(loss: Value) -> str | None:
