@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FRAMES = frozenset({"pandas.read_csv", "pandas.read_excel", "pandas.read_parquet", "pandas.DataFrame"})
 # Methods of data frames and arrays that keep all axes; after these, the rows may be fewer.
-SAME = frozenset({".astype", ".copy", ".to_numpy", ".round", ".fillna", ".reset_index", ".apply", ".abs"})
+SAME = frozenset({".astype", ".copy", ".to_numpy", ".round", ".fillna", ".reset_index", ".abs"})
 FEWER = frozenset({".drop", ".dropna", ".sample", ".head", ".tail", ".sort_values", ".drop_duplicates"})
 SCALERS = ("Scaler", "Normalizer", "Imputer", "Transformer")
 LINES = frozenset({"arange", "linspace", "randperm", "numpy.arange", "numpy.linspace"})
@@ -227,6 +227,8 @@ def _method(shapes: Shapes, value: Value) -> Shape | None:
         )
     if value.op == ".reshape":
         return shapes.given(value, value.args, shape)
+    if value.op == ".reset_index" and len(shape) == 1 and constant(value, "drop", False) is not True:
+        return None  # a frame with the index as a column
     if value.op in FEWER and constant(value, "axis", None) == 1:
         return (shape[0], *(fresh(value, i) for i in range(1, len(shape))))
     return shape if value.op in SAME else (fresh(value, 0), *shape[1:]) if is_frame(base) else None

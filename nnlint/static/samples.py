@@ -36,12 +36,16 @@ class Samples:
     """The samples of one script's data sets."""
 
     def __init__(self, facts: list[Fact]) -> None:
-        self._returns: dict[int, list[Value]] = {}
+        self._returns: dict[int, list[Value]] = {}  # id(__getitem__) -> what it returned
+        self._read_on: dict[int, Value] = {}  # id(__getitem__) -> the data set it was read on
         for fact in facts:
             if fact.kind == "return":
                 functions = fact.frame.functions()
                 if functions and functions[0].name == "__getitem__" and functions[0].cls is not None:
                     self._returns.setdefault(id(functions[0]), []).append(fact.value)
+                    call = next(frame.value for frame in fact.frame.chain() if frame.function is not None)
+                    if call is not None and call.receiver is not None:
+                        self._read_on[id(functions[0])] = call.receiver
 
     def in_batch(self, shapes: Shapes, item: Value) -> Shape | None:
         """The axes of a member of a batch."""
@@ -69,6 +73,9 @@ class Samples:
         if dataset.cls is None:
             return None
         method = dataset.cls.method("__getitem__")
+        read = self._read_on.get(id(method))
+        if read is not dataset and (read is None or not _alike(shapes, read, dataset)):
+            return None
         found = {self._member(shapes, value, key) for value in self._returns.get(id(method), ())}
         return found.pop() if len(found) == 1 else None
 
@@ -81,6 +88,16 @@ class Samples:
         if value.kind is Kind.MAPPING and isinstance(key, str) and key in value.attrs:
             return content(shapes, value.attrs[key])
         return None
+
+
+def _alike(shapes: Shapes, first: Value, second: Value) -> bool:
+    """Whether two data sets of one class hold arrays with as many axes each."""
+    for name in first.attrs.keys() | second.attrs.keys():
+        pair = [content(shapes, held.attrs[name]) for held in (first, second) if name in held.attrs]
+        ranks = {len(shape) if shape is not None else None for shape in pair}
+        if len(pair) == 2 and len(ranks) != 1:
+            return False
+    return True
 
 
 def batch_axis(item: Value) -> Axis | None:
