@@ -132,7 +132,7 @@ def _diff(linter: Linter, paths: tuple[str, ...], unsafe: bool) -> int:
 
     fixer = _fixer(linter, unsafe, write=False)
     report = linter.check(paths, fixer)
-    click.echo(diff(fixer.changed), nl=False)
+    click.echo(diff(fixer.changed, color=wants_color()), nl=False, color=True)
     broken = [finding for finding in report.findings if finding.code == SYNTAX_ERROR]
     for entry in report.not_run:
         click.echo(f"nnlint: {': '.join(filter(None, (entry.filename, entry.what, entry.why)))}", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
 import warnings
@@ -17,6 +18,9 @@ from nnlint.finding import Finding, NotRun
 
 # A fix may bring the next one into sight; fixes that go on for longer are going round in circles.
 MOST_ROUNDS = 20
+
+_LINE = re.compile(rb"^[-+@][^\r\n]*", re.MULTILINE)
+_COLORS = {b"-": b"31", b"+": b"32", b"@": b"36"}
 
 
 class FixError(Exception):
@@ -156,9 +160,12 @@ def _take_after(new: Path, old: Path, mode: int) -> None:
     new.chmod(stat.S_IMODE(mode))
 
 
-def diff(changes: Sequence[Changed]) -> bytes:
+def diff(changes: Sequence[Changed], *, color: bool = False) -> bytes:
     """A unified diff, file by file, in each file's own encoding: `patch` can apply it."""
-    return b"".join(map(_diff, changes))
+    lines = b"".join(map(_diff, changes))
+    if not color:
+        return lines
+    return _LINE.sub(lambda line: b"\x1b[%sm%s\x1b[0m" % (_COLORS[line[0][:1]], line[0]), lines)
 
 
 def _diff(change: Changed) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +17,7 @@ from nnlint.cli import cli
 from nnlint.config import Config
 from nnlint.engine import Linter
 from nnlint.finding import Applicability
-from nnlint.fixer import Fixer, diff
+from nnlint.fixer import Changed, Fixer, diff
 from nnlint.rule import Draft, Insertion, Problem, Replacement, Rule
 from nnlint.static.model import ScriptModel
 
@@ -288,3 +289,10 @@ def test_unsafe_fixes_wait_for_their_option(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_diff_of_nothing_is_empty() -> None:
     assert diff([]) == b""
+
+
+def test_colour_adds_nothing_but_colour_to_a_diff() -> None:
+    change = Changed("a.py", b"x = 1\r\ny\r\n", b"x = 2\r\ny\r\n", "utf-8")
+    colored = diff([change], color=True)
+    assert b"\x1b[31m-x = 1\x1b[0m\r\n\x1b[32m+x = 2\x1b[0m\r\n y\r\n" in colored
+    assert re.sub(rb"\x1b\[\d*m", b"", colored) == diff([change])
