@@ -115,6 +115,13 @@ class SchedulerOrder(Rule):
         for scheduler in script.calls:
             if id(scheduler) in stepped or scheduler.node is None or not scheduled(scheduler):
                 continue
+            if _left_to_hand(script, scheduler):
+                yield self.problem(
+                    scheduler.node,
+                    "with `automatic_optimization = False` Lightning steps no scheduler, and nothing here "
+                    "calls `self.lr_schedulers().step()`, so the learning rate never changes",
+                )
+                continue
             if leaves_sight(script, scheduler):
                 continue
             optimizer = scheduler.args[0] if scheduler.args else scheduler.kwargs.get("optimizer")
@@ -132,6 +139,27 @@ class SchedulerOrder(Rule):
                 f"`{name}.step()` is never called, so the learning rate never changes; call it once {when}, "
                 f"after the optimizer's step",
             )
+
+
+def _left_to_hand(script: ScriptModel, scheduler: Value) -> bool:
+    """Whether a LightningModule that is wholly in sight, and optimises by hand, makes it for Lightning."""
+    function = next(iter(scheduler.frame.functions()), None) if scheduler.frame is not None else None
+    if function is None or function.name != "configure_optimizers" or function.cls is None:
+        return False
+    lineage = list(function.cls.lineage())
+    uses = [method.uses for part in lineage for method in part.methods.values()]
+    if not function.cls.base_names() <= {"lightning.LightningModule", *(f".{part.name}" for part in lineage)}:
+        return False
+    if any("lr_schedulers" in names.get("self", ()) or "lr_scheduler_step" in names for names in uses):
+        return False
+    return any(
+        fact.kind == "attribute"
+        and fact.name == "automatic_optimization"
+        and fact.value.is_const(False)
+        and fact.owner is not None
+        and fact.owner.cls in lineage
+        for fact in script.facts
+    )
 
 
 def _drives(scheduler: Value, optimizer: Value) -> bool:
