@@ -1,0 +1,84 @@
+"""See rules/infinite-gradient-root.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.arguments import argument
+from nnlint.static.scores import surely
+from nnlint.static.values import EventKind, Kind, Value
+from nnlint.static.zeros import in_training_graph, untaken_risks
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+SQUARES = frozenset({"square", "abs"})
+CUT = frozenset({"relu", "relu6"})
+
+
+class InfiniteGradientRoot(Rule):
+    words = ("sqrt", "pow", "**")
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        elsewhere = {id(value) for _, value in untaken_risks(script)}
+        trains = any(True for _ in script.events_of(EventKind.BACKWARD))
+        for call in script.calls_of("sqrt", "pow"):
+            if not call.args or call.node is None or id(call) in elsewhere or not _is_root(call):
+                continue
+            if not in_training_graph(call):
+                continue
+            if trains and id(call) not in script.evaluations.back_propagated:
+                continue  # a figure that is only printed
+            name = script.name_of(call.args[0], "its argument")
+            if surely(call.args[0], _cut_at_zero):
+                why = f"`{name}` is exactly 0 wherever it was cut off, and"
+            elif surely(call.args[0], _is_distance):
+                why = f"`{name}` is 0 where two points coincide or a signal is silent, and"
+            else:
+                continue
+            yield self.problem(
+                call.node,
+                f"{why} there the gradient of the root is infinite, NaN after the next multiplication by 0; "
+                f"add a small eps inside the root, or use `torch.linalg.vector_norm`",
+            )
+
+
+def _is_root(call: Value) -> bool:
+    if call.op == "sqrt":
+        return True
+    power = call.args[1].const if len(call.args) > 1 else None
+    return type(power) is float and 0 < power < 1
+
+
+def _cut_at_zero(value: Value) -> bool:
+    """ReLU, `clamp(min=0)`."""
+    if value.op in CUT:
+        return True
+    lowest = argument(value, "min") if value.op == "clamp" else None
+    return lowest is not None and lowest.is_const(0, 0.0)
+
+
+def _is_distance(value: Value) -> bool:
+    """The squared distance of two points along an axis, or of two squares: zero for single samples, unlike a
+    mean over everything."""
+    if value.op == "add" and len(value.args) == 2:
+        return all(bool(surely(part, _is_square)) for part in value.args)
+    if value.op != "sum" or not value.args:
+        return False
+    along = "dim" in value.kwargs or "axis" in value.kwargs or len(value.args) > 1
+    return along and bool(surely(value.args[0], _is_squared_difference))
+
+
+def _is_squared_difference(value: Value) -> bool:
+    """Two points may coincide; a vector is hardly ever zero by itself, unless its units are dead."""
+    return _is_square(value) and bool(surely(value.args[0], lambda part: part.op == "sub" or part.op in CUT))
+
+
+def _is_square(value: Value) -> bool:
+    if value.op == "mul" and len(value.args) == 2:
+        return value.args[0] is value.args[1] and value.args[0].kind is Kind.TENSOR
+    return value.op in SQUARES or (
+        value.op == "pow" and len(value.args) > 1 and value.args[1].is_const(2, 4, 2.0)
+    )
