@@ -9,15 +9,27 @@ from nnlint.rule import Problem, Rule
 from nnlint.static import torch_api
 from nnlint.static.arguments import constant
 from nnlint.static.columns import COLUMN, VECTOR, Columns
+from nnlint.static.scores import is_data, network_inside, surely
 from nnlint.static.shapes import origin
 from nnlint.static.splits import LOADER, loaders_behind
-from nnlint.static.values import Value
+from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
-METRICS = ("sklearn.metrics.accuracy_score", "sklearn.metrics.f1_score", "sklearn.metrics.confusion_matrix")
-KEEPS = torch_api.RELABEL | {"detach", "numpy", "float", "long", "squeeze", "view", "reshape", "flatten"}
+METRICS = tuple(
+    f"sklearn.metrics.{name}"
+    for name in (
+        "accuracy_score", "balanced_accuracy_score", "f1_score", "fbeta_score", "precision_score",
+        "recall_score", "confusion_matrix", "classification_report", "cohen_kappa_score",
+        "matthews_corrcoef", "jaccard_score", "precision_recall_fscore_support",
+    )
+)  # fmt: skip
+LARGEST = ("argmax", "numpy.argmax")
+KEEPS = torch_api.RELABEL | {
+    "detach", "numpy", "float", "long", "squeeze", "view", "reshape", "flatten", "tolist", "element",
+    "numpy.squeeze", "numpy.ravel", "data", "view_as", "unsqueeze",
+}  # fmt: skip
 
 
 class MetricAxis(Rule):
@@ -29,31 +41,32 @@ class MetricAxis(Rule):
             if len(call.args) < 2 or call.node is None:
                 continue
             for prediction, label in (call.args[:2], call.args[1::-1]):
-                if _from_batch(label):
+                if _is_label(label):
                     problem = self._axis(script, prediction)
                     if problem is not None:
                         yield problem
-            if call.op in METRICS or not any(_from_batch(arg) for arg in call.args[:2]):
+            left, right = call.args[:2]
+            if call.op in METRICS or not (
+                (_is_label(left) and network_inside(right)) or (_is_label(right) and network_inside(left))
+            ):
                 continue
             columns = columns or Columns(script)
             forms = [columns.of(arg) for arg in call.args[:2]]
             if set(forms) == {VECTOR, COLUMN}:
-                left, right = (
-                    script.text(arg.node, 30) if not arg.name else arg.name for arg in call.args[:2]
-                )
+                names = [arg.name or script.text(arg.node, 30) for arg in call.args[:2]]
                 yield self.problem(
                     call.node,
-                    f"`{left}` is {forms[0]} and `{right}` is {forms[1]}: they broadcast to [N, N], so every "
-                    f"prediction is compared with every label and the metric is meaningless; give both one "
-                    f"shape",
+                    f"`{names[0]}` is {forms[0]} and `{names[1]}` is {forms[1]}: they broadcast to [N, N]: "
+                    f"every prediction is compared with every label and the metric is meaningless; give both "
+                    f"one shape",
                 )
 
     def _axis(self, script: ScriptModel, prediction: Value) -> Problem | None:
-        for value in prediction.sources(KEEPS):
-            if value.op != "argmax" or value.node is None or not value.args:
+        for value in _parts(prediction):
+            if value.op not in LARGEST or value.node is None or not value.args:
                 continue
             scores = value.args[0]
-            dim = constant(value, "dim", None)
+            dim = _axis_of(value)
             if dim == 0 and type(dim) is int and _batched(script, scores):
                 return self.problem(
                     value.node,
@@ -75,13 +88,33 @@ class MetricAxis(Rule):
         return None
 
 
-def _from_batch(value: Value) -> bool:
-    return any(origin(part).op == "batch_item" for part in value.sources(KEEPS | {"view_as", "unsqueeze"}))
+def _axis_of(value: Value) -> object:
+    given = value.kwargs.get("axis")
+    if value.op == "numpy.argmax" and len(value.args) > 1:
+        given = value.args[1]
+    if given is not None:
+        return given.const if given.kind is Kind.CONST else ...
+    return constant(value, "dim", None)
+
+
+def _parts(value: Value) -> list[Value]:
+    """What surely stands behind it; behind each item of a list that a loop fills."""
+    items = [value]
+    if value.kind is Kind.SEQUENCE and value.op == "list":
+        items = [*value.args, *([value.element] if value.element is not None else [])]
+    return [part for item in items for part in surely(item, lambda _: True, KEEPS)]
+
+
+def _is_label(value: Value) -> bool:
+    """Whether it is nothing but data: members of a batch, or a tensor that the script makes itself."""
+    parts = _parts(value)
+    return bool(parts) and (any(origin(part).op == "batch_item" for part in parts) or is_data(value))
 
 
 def _batched(script: ScriptModel, scores: Value) -> bool:
     """Whether axis 0 of these scores surely is the batch, and there are classes beside it."""
-    for value in scores.sources(torch_api.RELABEL | {"softmax", "log_softmax", "sigmoid", "exp"}):
+    through = torch_api.RELABEL | {"softmax", "log_softmax", "sigmoid", "exp", "detach", "numpy", "data"}
+    for value in surely(scores, lambda _: True, through):
         call = value
         if call.op in {"getitem", "squeeze", "mean", "sum", "stack", "cat", "t", "transpose"}:
             return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nnlint.static.arguments import constant
+from nnlint.static.scores import is_data
 from nnlint.static.shapes import POINTWISE, origin
 from nnlint.static.splits import dataset_of
 from nnlint.static.values import Kind, Value
@@ -49,7 +50,7 @@ class Columns:
             if len(call.args) < 2:
                 continue
             label = origin(call.args[1])
-            if label.op != "batch_item":
+            if label.op != "batch_item" and not is_data(label):
                 continue
             if call.op in CLASS_TARGETS:
                 self._learn(label, VECTOR)
@@ -73,6 +74,8 @@ class Columns:
             found = {self.of(part, depth + 1) for part in value.alternatives()}
             return found.pop() if len(found) == 1 else None
         op = value.op
+        if id(value) in self._labels:
+            return self._labels[id(value)]
         if op == "batch_item":
             known = self._labels.get(id(value))
             return known or next((self._kinds[k] for k in _kinds(value) if self._kinds.get(k)), None)
