@@ -74,8 +74,8 @@ def _divisor(test: Value, loop: Frame) -> Value | None:
     indices = [part for part in counted.args[0].graph() if part.op == "index"]
     element = loop.value.element if loop.value is not None else None
     own = {id(part) for part in (element, *(element.args if element is not None else ())) if part is not None}
-    if any(id(index) not in own for index in indices):
-        return None
+    if not indices or any(id(index) not in own for index in indices):
+        return None  # a counter of the script's own may run on through the epochs
     window = counted.args[1]
     if window.kind is Kind.CONST and (type(window.const) is not int or window.const < 2):
         return None

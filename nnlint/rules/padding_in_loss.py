@@ -28,7 +28,7 @@ class PaddingInLoss(Rule):
                 or constant(call, "reduction", "mean") not in {"mean", "sum"}
             ):
                 continue
-            if not surely_absent(call, "ignore_index") or not surely_absent(call, "weight"):
+            if not all(surely_absent(call, name) for name in ("ignore_index", "weight", "reduce")):
                 continue
             padding = padding_of(script, loss.target)
             if padding is None or padding.fill == IGNORED:
