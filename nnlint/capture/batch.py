@@ -61,10 +61,12 @@ def held(value: Any) -> Any:
 
 def zeroed(value: Any) -> Any:
     """The batch with its first tensor, the input, set to zero."""
-    first = next(tensors(value), None)
+    seen = 0
 
     def zero(tensor: torch.Tensor) -> torch.Tensor:
-        return torch.zeros_like(tensor) if tensor is first else tensor.detach().clone()
+        nonlocal seen
+        seen += 1
+        return torch.zeros_like(tensor) if seen == 1 else tensor.detach().clone()
 
     return change(value, zero)
 

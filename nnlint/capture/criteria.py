@@ -35,12 +35,14 @@ class CriterionMode(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.seen: list[Criterion] = []
+        # A mode cannot be left from within a call that it sees; it can be told to look away.
+        self.on = True
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if name := _LOSSES.get(function):
+        if self.on and (name := _LOSSES.get(function)):
             # A loss that is called wrongly raises below, in the user's own words.
             try:
                 bound = inspect.signature(function).bind(*args, **kwargs).arguments

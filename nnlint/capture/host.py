@@ -54,8 +54,9 @@ class Scout(Listener):
     def __init__(self, host: Host) -> None:
         self.host = host
         self._open: weakref.WeakSet[Batches] = weakref.WeakSet()
-        self._calls = 0
-        self._next_call = 1
+        # Asking at every call, or backward, would cost a fork each; a script that never trains calls often.
+        self._seen = 0
+        self._next = 1
 
     def next_batch(self, batches: Batches) -> Any:
         try:
@@ -75,12 +76,8 @@ class Scout(Listener):
             return None
         if not any(parameter.requires_grad for parameter in root.parameters()):
             return None
-        self._calls += 1
-        # Asking at every call would cost a fork each; a script that never trains calls often.
-        if self._calls < self._next_call:
-            return None
-        self._next_call *= 2
-        self.candidate("call", None, None)
+        if self._due():
+            self.candidate("call", None, None)
         return self.host.watch.listener.calling(root, args, kwargs) if self.changed else None
 
     def stepping(self, optimizer: Optimizer) -> None:
@@ -93,10 +90,18 @@ class Scout(Listener):
 
     def backward(self, losses: tuple[torch.Tensor, ...]) -> None:
         # Only tensors, no module: this is as early as such a script can be recognised.
-        if not self._open and not self._calls:
+        if not self._open and self._due():
             self.candidate("backward", None, None)
             if self.changed:
                 self.host.watch.listener.backward(losses)
+
+    def _due(self) -> bool:
+        """Whether it is time to try: at the first, second, fourth, eighth … sign."""
+        self._seen += 1
+        if self._seen < self._next:
+            return False
+        self._next *= 2
+        return True
 
     def ended(self, why: str) -> None:
         """The script is over, and no training was found."""

@@ -67,6 +67,8 @@ class Observation:
     _moves: dict[torch.Tensor, _Moves] = field(default_factory=dict)
     _before: dict[torch.Tensor, torch.Tensor] = field(default_factory=dict)
     _criteria: CriterionMode = field(default_factory=CriterionMode)
+    # How many losses and criteria there were when an optimizer last stepped.
+    _whole: tuple[int, int] = (0, 0)
     _started: float = field(default_factory=time.perf_counter)
 
     def begin(self) -> None:
@@ -90,12 +92,10 @@ class Observation:
 
     def stepping(self, optimizer: Optimizer) -> None:
         """Keep the parameters as they are before the step."""
-        self.graded[optimizer] = 0
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 self._before[parameter] = parameter.detach().clone()
                 if parameter.grad is not None:
-                    self.graded[optimizer] += 1
                     moves = self._moves.setdefault(parameter, _Moves())
                     moves.grad_norm, moves.finite = _norm(parameter.grad)
                     moves.lr = float(group["lr"])
@@ -103,6 +103,9 @@ class Observation:
     def stepped(self, optimizer: Optimizer) -> None:
         """Compare them with what they have become."""
         self.steps[optimizer] = self.steps.get(optimizer, 0) + 1
+        self._whole = len(self.losses), len(self._criteria.seen)
+        # Asked now, since LBFGS and the like compute gradients within the step.
+        self.graded[optimizer] = sum(parameter.grad is not None for parameter in _held_by(optimizer))
         for parameter in _held_by(optimizer):
             before = self._before.pop(parameter, None)
             moves = self._moves.get(parameter)
@@ -114,9 +117,14 @@ class Observation:
             moves.norm, _ = _norm(before)
             moves.update_norm, _ = _norm(update)
 
+    def cut(self) -> None:
+        """Forget what came after the last step: it belongs to the next iteration."""
+        losses, criteria = self._whole
+        del self.losses[losses:], self._criteria.seen[criteria:]
+
     def first_step(self) -> FirstStep:
         """The iteration as plain values. Evaluates each root once more, so call it last."""
-        self._criteria.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        self._criteria.on = False
         optimizers = self.watch.living_optimizers()
         for optimizer in self.steps:
             if optimizer not in optimizers:
@@ -214,11 +222,13 @@ def _dropped(root: torch.nn.Module, call: _Call) -> tuple[Place, ...]:
 
 
 def _settings(loader: Any) -> LoaderSettings:
+    # With a batch sampler (Accelerate gives one to every loader) the loader's own fields say nothing.
+    by_batch = getattr(loader, "batch_sampler", None)
     return LoaderSettings(
         class_name=type(loader).__name__,
         dataset=type(loader.dataset).__name__,
-        batch_size=loader.batch_size or 0,
-        sampler=type(loader.sampler).__name__,
+        batch_size=loader.batch_size or getattr(by_batch, "batch_size", None) or 0,
+        sampler=type(getattr(by_batch, "sampler", loader.sampler)).__name__,
         workers=loader.num_workers,
         drop_last=bool(loader.drop_last),
     )

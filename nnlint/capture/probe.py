@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
@@ -10,7 +11,7 @@ from torch.optim import Optimizer
 
 from nnlint.capture.observe import Observation
 from nnlint.capture.plan import Place, to_json
-from nnlint.capture.versions import versions
+from nnlint.capture.versions import versions, written
 from nnlint.capture.watch import Batches, Listener
 
 if TYPE_CHECKING:
@@ -30,12 +31,13 @@ class Probe(Listener):
     ) -> None:
         self.host = host
         self.seen = Observation(host.watch, trigger, place)
-        self.batches = weakref.ref(batches) if batches is not None else None
+        self._batches: Callable[[], Batches | None] = weakref.ref(batches) if batches else lambda: None
         if batches is not None:
             self.seen.loader, self.seen.batch = batches.loader, batch
         self.given = 0
         self.calls = 0
-        self.exhausted = False
+        # Within LBFGS the closure runs, and the parameters change, before the step is over.
+        self._stepping = False
         # Updates by hand are seen when the next backward finds the parameters changed.
         self._versions: dict[torch.Tensor, int] = {}
         self.seen.begin()
@@ -48,6 +50,9 @@ class Probe(Listener):
             self.end("training" if batches.loader is ours or ours is None else "another loader's")
         if not self.seen.losses and self.given > _PATIENCE:
             self.end("no backward")
+        if batches.loader is ours and batches is not self._batches() and not self.seen.losses:
+            # That was a look at one batch; the loop begins anew.
+            self.end("another loop's")
         try:
             return next(batches.inner)
         except StopIteration:
@@ -75,10 +80,13 @@ class Probe(Listener):
     def stepping(self, optimizer: Optimizer) -> None:
         # A second step of one optimizer is the next turn; what led to it belongs there.
         if self.seen.loader is None and optimizer in self.seen.steps:
+            self.seen.cut()
             self.end("training")
+        self._stepping = True
         self.seen.stepping(optimizer)
 
     def stepped(self, optimizer: Optimizer) -> None:
+        self._stepping = False
         self.seen.stepped(optimizer)
 
     def ended(self, why: str) -> None:
@@ -97,6 +105,4 @@ class Probe(Listener):
 
     def _updated(self) -> bool:
         """Whether the script has updated parameters by hand."""
-        return not self.seen.steps and any(
-            leaf._version != version for leaf, version in self._versions.items()
-        )
+        return not self.seen.steps and not self._stepping and written(self._versions)

@@ -29,8 +29,12 @@ class Runner(Listener):
         self.held: dict[int, Any] = {}
         self.started = time.perf_counter()
         self._loss = math.nan
+        # Whether there was a backward since the last step.
+        self._heard = False
         self._grad = math.nan
         self._optimizers: list[Optimizer] = []
+        # Within LBFGS the closure runs, and the parameters change, before the step is over.
+        self._stepping = False
         # Of the parameters at the last backward: how updates by hand are seen.
         self._versions: dict[torch.Tensor, int] = {}
         self._state = torch.get_rng_state()
@@ -65,13 +69,17 @@ class Runner(Listener):
         return None
 
     def backward(self, losses: tuple[torch.Tensor, ...]) -> None:
-        if not self._optimizers:
+        if not self._optimizers and not self._stepping:
             if written(self._versions):
                 self._updated(-1)
             self._versions = versions(losses)
-        self._loss = float(sum(loss.detach().float().mean() for loss in losses))
+        # Of several before one step (accumulation, a closure, a second look) the first speaks for it.
+        if not self._heard:
+            self._heard = True
+            self._loss = float(sum(loss.detach().float().mean() for loss in losses))
 
     def stepping(self, optimizer: Optimizer) -> None:
+        self._stepping = True
         grads = [
             parameter.grad.detach()
             for group in optimizer.param_groups
@@ -82,11 +90,13 @@ class Runner(Listener):
         self._grad = float(torch.linalg.vector_norm(torch.stack(list(norms)))) if grads else 0.0
 
     def stepped(self, optimizer: Optimizer) -> None:
+        self._stepping = False
         if optimizer not in self._optimizers:
             self._optimizers.append(optimizer)
         self._updated(self._optimizers.index(optimizer))
 
     def _updated(self, optimizer: int) -> None:
+        self._heard = False
         self.steps.append(Step(self._loss, self._grad, optimizer))
         if len(self.steps) >= self.continuation.steps:
             self.end("steps")
@@ -105,7 +115,8 @@ class Runner(Listener):
         if now - self._told > 0.5:
             self._told = now
             self.host.channel.send(
-                "progress", f"{self.continuation.name}\t{len(self.steps)}\t{self._loss:.6g}"
+                "progress",
+                f"{self.continuation.name}\t{len(self.steps)}\t{self._loss:.6g}",
             )
 
     def ended(self, why: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import sysconfig
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -86,6 +86,7 @@ class Watch:
         self.optimizers: list[weakref.ref[Optimizer]] = []
         self.built: weakref.WeakKeyDictionary[Any, Place | None] = weakref.WeakKeyDictionary()
         self._inside = False
+        self._differentiating = False
         self._call: Any = torch.nn.Module.__call__
 
     def install(self) -> None:
@@ -94,21 +95,27 @@ class Watch:
         self.hear_calls()
         backward, grad, build = torch.autograd.backward, torch.autograd.grad, Optimizer.__init__
 
-        def watched_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
-            self.listener.backward(_tuple(tensors))
-            return backward(tensors, *args, **kwargs)
+        def watched(differentiate: Callable[..., Any]) -> Callable[..., Any]:
+            def hearing(of: Any, *args: Any, **kwargs: Any) -> Any:
+                # While calls of functions are watched, torch calls this a second time for the same backward.
+                if self._differentiating:
+                    return differentiate(of, *args, **kwargs)
+                self._differentiating = True
+                try:
+                    self.listener.backward(_tuple(of))
+                    return differentiate(of, *args, **kwargs)
+                finally:
+                    self._differentiating = False
 
-        def watched_grad(outputs: Any, *args: Any, **kwargs: Any) -> Any:
-            self.listener.backward(_tuple(outputs))
-            return grad(outputs, *args, **kwargs)
+            return hearing
 
         def watched_build(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
             build(optimizer, *args, **kwargs)
             self.optimizers.append(weakref.ref(optimizer))
             self.built[optimizer] = user_place()
 
-        torch.autograd.backward = watched_backward
-        torch.autograd.grad = watched_grad
+        torch.autograd.backward = watched(backward)
+        torch.autograd.grad = watched(grad)
         Optimizer.__init__ = watched_build  # type: ignore[assignment,method-assign]
         register_optimizer_step_pre_hook(lambda optimizer, _, __: self.listener.stepping(optimizer))
         register_optimizer_step_post_hook(lambda optimizer, _, __: self.listener.stepped(optimizer))

@@ -15,6 +15,9 @@ class VanishingExplodingGradient(Rule):
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
         step = seen.first_step
         assert step is not None
+        # Targets that are not finite have a rule of their own, which says where to look.
+        if not all(criterion.finite for criterion in step.criteria):
+            return
         place = next((loss.place for loss in step.losses if loss.place), step.place)
         # What is not stepped with may be what a gradient scaler has thrown away.
         stepped = [parameter for root in step.roots for parameter in root.parameters if parameter.steps]

@@ -1,0 +1,121 @@
+"""Every run ends within its budget, says what happened, and leaves no process behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from scripts import HEAD, NO_LOADER
+
+from nnlint.capture.supervise import Capture, capture
+
+EARLY = {
+    "exits": ("import sys\nsys.exit(3)", "exited with status 3"),
+    "ends its process": ("import os\nos._exit(0)", "ended its process"),
+    "raises": ("raise ValueError('no such data')", "ValueError: no such data"),
+    "raises in the first batch": (
+        HEAD + "for x, y in DataLoader(data, 8):\n    raise KeyError('label')",
+        "KeyError: 'label'",
+    ),
+    "never trains": ("print('hello')", "ended before its first training step"),
+    "recurses": ("def f():\n    f()\nf()", "RecursionError"),
+    "does not parse": ("def (:\n", "train.py:1: invalid syntax"),
+    "asks": ("input('rate? ')", "EOFError"),
+}
+
+
+def run(text: str, tmp_path: Path, seconds: float = 60.0) -> Capture:
+    script = tmp_path / "train.py"
+    script.write_text(text)
+    return capture(str(script), seconds=seconds)
+
+
+@pytest.mark.parametrize("way", EARLY)
+def test_an_early_end_is_said_in_one_line(way: str, tmp_path: Path) -> None:
+    text, why = EARLY[way]
+    seen = run(text, tmp_path)
+    assert seen.first_step is None
+    (entry,) = seen.not_run
+    assert why in entry.why
+    assert "\n" not in entry.why
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "while True: pass",
+        "import time\nwhile True:\n    try:\n        time.sleep(1)\n    except BaseException:\n        pass",
+        "import os\nwhile True:\n    os.fork() or os.execvp('sleep', ['sleep', '4321'])",
+    ],
+    ids=["endless", "swallows everything", "forks"],
+)
+def test_the_budget_ends_everything(loop: str, tmp_path: Path) -> None:
+    if "fork" in loop:
+        loop = loop.replace("while True:", "for _ in range(20):") + "\nimport time\ntime.sleep(1000)"
+    started = time.monotonic()
+    seen = run(loop, tmp_path, seconds=8)
+    assert time.monotonic() - started < 20
+    assert "the time was over" in seen.not_run[0].why
+    assert _processes("sleep 4321") == []
+
+
+def test_threads_and_children_of_the_script_do_not_outlive_it(tmp_path: Path) -> None:
+    before = (
+        "import subprocess, threading, time\nsubprocess.Popen(['sleep', '4322'])\n"
+        "threading.Thread(target=time.sleep, args=(1000,)).start()\n"
+    )
+    seen = run(before + HEAD + NO_LOADER, tmp_path)
+    assert seen.first_step is not None, (seen.not_run, seen.output)
+    assert _processes("sleep 4322") == []
+
+
+def test_a_hundred_megabytes_of_output_are_read_and_dropped(tmp_path: Path) -> None:
+    seen = run("for _ in range(100): print('x' * 1_000_000)\n" + HEAD + NO_LOADER, tmp_path)
+    assert seen.first_step is not None, seen.not_run
+    assert len(seen.output) <= 64 * 1024
+
+
+def test_exceptions_swallowed_around_the_loop(tmp_path: Path) -> None:
+    body = "".join(f"    {line}\n" for line in NO_LOADER.strip().splitlines())
+    seen = run(HEAD + "while True:\n  try:\n" + body + "  except BaseException:\n    pass\n", tmp_path)
+    assert seen.first_step is not None, seen.not_run
+
+
+def test_killing_nnlint_kills_the_script(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("import os, subprocess\nsubprocess.run(['sleep', '4323'])\n")
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "nnlint", "run", str(script)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    for _ in range(300):
+        if _processes("sleep 4323"):
+            break
+        time.sleep(0.1)
+    else:
+        parent.kill()
+        parent.wait()
+        raise AssertionError("the script has not started")
+    parent.kill()
+    parent.wait()
+    for _ in range(100):
+        if not _processes("sleep 4323"):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the script lives on")
+
+
+def _processes(command: str) -> list[str]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        except OSError:
+            continue
+        if line == command:
+            found.append(entry.name)
+    return found

@@ -1,0 +1,36 @@
+"""The examples on pages of rules that judge a run are run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support import every_rule, mismatches
+
+from nnlint.examine import Examination, examine
+from nnlint.finding import Tier
+from nnlint.page import Page, load_pages
+from nnlint.page_text import Example
+
+LINTER = every_rule()
+PAGES = [page for page in load_pages() if "E" in page.tiers and "S" not in page.tiers]
+
+
+@pytest.mark.parametrize(
+    ("page", "example"),
+    [
+        pytest.param(page, example, id=f"{page.name}.md:{example.line}: {example.kind}")
+        for page in PAGES
+        for example in page.examples
+    ],
+)
+def test_an_example_that_is_run_shows_what_the_page_says(
+    page: Page, example: Example, tmp_path: Path
+) -> None:
+    script = tmp_path / "example.py"
+    script.write_text(example.text, encoding="utf-8")
+    report, seen = examine(LINTER, Examination(str(script)))
+    assert report.not_run == (), seen.output
+    findings = [finding for finding in report.findings if finding.tier is Tier.EXPERIMENT]
+    assert (example.kind == "good") == (page.name not in {entry.name for entry in example.expectations})
+    assert mismatches(findings, example.expectations) == []

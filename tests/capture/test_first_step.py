@@ -1,0 +1,159 @@
+"""The first training iteration is found in every shape of script, and described as it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from scripts import (
+    ACCUMULATION,
+    ALL,
+    BY_HAND,
+    CLOSURE,
+    GAN,
+    HEAD,
+    LOADER,
+    NO_LOADER,
+    OTHER_LOADERS_FIRST,
+    TRAINER,
+)
+
+from nnlint.capture.plan import Continuation, FirstStep
+from nnlint.capture.supervise import Capture, capture
+
+
+def run(text: str, tmp_path: Path, **options: object) -> Capture:
+    script = tmp_path / "train.py"
+    script.write_text(HEAD + text)
+    return capture(str(script), **options)  # type: ignore[arg-type]
+
+
+def first(text: str, tmp_path: Path) -> FirstStep:
+    seen = run(text, tmp_path)
+    assert seen.first_step is not None, (seen.not_run, seen.output)
+    assert seen.not_run == []
+    return seen.first_step
+
+
+def test_a_loader_with_workers(tmp_path: Path) -> None:
+    step = first(LOADER, tmp_path)
+    assert step.trigger == "loader"
+    assert step.loader is not None
+    assert (step.loader.batch_size, step.loader.sampler, step.loader.workers) == (16, "RandomSampler", 2)
+    assert step.batch == "(Tensor[16, 6] float32, Tensor[16] int64)"
+    (root,) = step.roots
+    assert (root.class_name, root.training, root.output) == ("Sequential", True, "Tensor[16, 2] float32")
+    assert [parameter.name for parameter in root.parameters] == [
+        "0.weight", "0.bias", "1.weight", "1.bias", "3.weight", "3.bias",
+    ]  # fmt: skip
+    assert all(parameter.changed and parameter.steps == 1 for parameter in root.parameters)
+    (optimizer,) = step.optimizers
+    assert (optimizer.class_name, optimizer.steps, optimizer.groups[0].lr) == ("Adam", 1, 0.001)
+    (loss,) = step.losses
+    assert 0.3 < loss.value < 1.5
+    assert loss.place is not None
+    assert Path(loss.place.filename).name == "train.py"
+    (criterion,) = step.criteria
+    assert (criterion.name, criterion.classes, criterion.low, criterion.high) == ("cross_entropy", 2, 0, 1)
+
+
+def test_the_loop_that_trains_is_found_behind_those_that_do_not(tmp_path: Path) -> None:
+    step = first(OTHER_LOADERS_FIRST, tmp_path)
+    lines = (HEAD + OTHER_LOADERS_FIRST).splitlines()
+    assert step.place is not None
+    assert lines[step.place.row - 1] == "    for x, y in loader:"
+    assert len(step.losses) == 1
+
+
+def test_no_loader_at_all(tmp_path: Path) -> None:
+    step = first(NO_LOADER, tmp_path)
+    assert (step.trigger, step.loader) == ("call", None)
+    assert len(step.losses) == len(step.criteria) == 1
+    assert step.roots[0].arguments == ("Tensor[16, 6] float32",)
+
+
+def test_accumulated_gradients_are_one_iteration(tmp_path: Path) -> None:
+    step = first(ACCUMULATION, tmp_path)
+    assert len(step.losses) == 4
+    assert step.optimizers[0].steps == 1
+
+
+def test_both_networks_of_one_iteration(tmp_path: Path) -> None:
+    step = first(GAN, tmp_path)
+    assert [optimizer.steps for optimizer in step.optimizers] == [1, 1]
+    assert {root.output for root in step.roots} == {"Tensor[16, 1] float32", "Tensor[16, 6] float32"}
+    assert all(parameter.optimizers for root in step.roots for parameter in root.parameters)
+
+
+def test_a_closure_and_updates_by_hand(tmp_path: Path) -> None:
+    closure = first(CLOSURE, tmp_path)
+    assert (closure.optimizers[0].class_name, closure.optimizers[0].graded) == ("LBFGS", 2)
+    by_hand = first(BY_HAND, tmp_path)
+    assert (by_hand.trigger, by_hand.optimizers, len(by_hand.losses)) == ("backward", (), 1)
+
+
+def test_a_trainer_class_with_batches_that_are_mappings(tmp_path: Path) -> None:
+    step = first(TRAINER, tmp_path)
+    assert step.batch == "{inputs: Tensor[16, 6] float32, targets: Tensor[16] int64}"
+
+
+@pytest.mark.parametrize("shape", ALL)
+def test_continuations_start_from_the_same_point(shape: str, tmp_path: Path) -> None:
+    wanted = [Continuation("as it is", "none", 6, 30), Continuation("held", "same batch", 12, 30)]
+    seen = run(ALL[shape], tmp_path, continuations=wanted)
+    assert seen.not_run == []
+    plain, held = seen.trajectories["as it is"], seen.trajectories["held"]
+    assert seen.first_step is not None
+    assert len(plain.steps) == 6
+    assert plain.ended == "steps"
+    assert plain.steps[0].loss == held.steps[0].loss == seen.first_step.losses[0].value
+    if shape not in ("two networks", "accumulation", "closure"):
+        # One batch again and again is learnt.
+        assert held.steps[-1].loss < held.steps[0].loss
+
+
+def test_without_forks_the_trajectories_are_the_same(tmp_path: Path) -> None:
+    wanted = [Continuation("as it is", "none", 5, 30), Continuation("zeroed", "zeroed", 5, 30)]
+    forked = run(LOADER, tmp_path, continuations=wanted)
+    rerun = run(LOADER, tmp_path, continuations=wanted, fork=False, seconds=120)
+    assert rerun.rerun
+    assert not forked.rerun
+    for name in ("as it is", "zeroed"):
+        assert rerun.trajectories[name].steps == forked.trajectories[name].steps
+    assert forked.first_step is not None
+    assert rerun.first_step is not None
+    assert rerun.first_step.losses == forked.first_step.losses
+
+
+def test_a_module_with_relative_imports_and_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "net.py").write_text("from torch import nn\nNet = nn.Linear\n")
+    (package / "train.py").write_text(
+        "import sys\nfrom .net import Net\nassert sys.argv[1:] == ['--rate', '0.1'], sys.argv\n"
+        "assert __name__ == '__main__' and __package__ == 'package'\n"
+        + HEAD
+        + NO_LOADER.replace("nn.Linear", "Net")
+    )
+    monkeypatch.chdir(tmp_path)
+    seen = capture("package.train", ["--rate", "0.1"], module=True)
+    assert seen.first_step is not None, (seen.not_run, seen.output)
+
+
+def test_a_notebook_runs_its_code_cells(tmp_path: Path) -> None:
+    cells = [
+        {"cell_type": "markdown", "source": ["# Training"]},
+        {"cell_type": "code", "source": ["%matplotlib inline\n", "!pip list\n", HEAD]},
+        {"cell_type": "code", "source": ["%%bash\n", "exit 1"]},
+        {"cell_type": "code", "source": [NO_LOADER]},
+    ]
+    notebook = tmp_path / "train.ipynb"
+    notebook.write_text(json.dumps({"cells": cells}))
+    seen = capture(str(notebook))
+    assert seen.first_step is not None, (seen.not_run, seen.output)
+    assert seen.first_step.losses[0].place is not None
+    assert seen.first_step.losses[0].place.filename.endswith("train.ipynb:cell 3")

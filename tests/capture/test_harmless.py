@@ -1,0 +1,104 @@
+"""Nothing that a script writes, renames or deletes stays, and the script itself finds all of it."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from nnlint.capture.supervise import capture
+
+# What a training loop looks like around the lines that write.
+LOOP = """
+import os, shutil, sqlite3, subprocess, sys, tempfile
+from pathlib import Path
+import numpy, torch
+model = torch.nn.Linear(3, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+here = Path(__file__).resolve().parent
+{before}
+for step in range(4):
+    optimizer.zero_grad()
+    model(torch.randn(8, 3)).pow(2).mean().backward()
+    optimizer.step()
+{after}
+print("all was found again")
+sys.exit(7)
+"""
+
+WRITES = {
+    "open": """
+    with open(here / "log.txt", "a") as log:
+        log.write(f"{step}")
+    assert (here / "log.txt").read_text().endswith(f"{step}")""",
+    "overwrite": """
+    (here / "kept.txt").write_text("other")
+    assert (here / "kept.txt").read_text() == "other\"""",
+    "torch.save": """
+    torch.save(model.state_dict(), here / "model.pt")
+    assert sorted(torch.load(here / "model.pt")) == ["bias", "weight"]""",
+    "numpy": """
+    numpy.save(here / "losses.npy", numpy.arange(step + 1))
+    assert len(numpy.load(here / "losses.npy")) == step + 1""",
+    "remove": """
+    if (here / "kept.txt").exists():
+        os.remove(here / "kept.txt")
+    assert not (here / "kept.txt").exists()""",
+    "rmtree": """
+    shutil.rmtree(here / "folder", ignore_errors=True)
+    os.makedirs(here / "folder")
+    assert os.listdir(here / "folder") == []""",
+    "rename": """
+    if (here / "kept.txt").exists():
+        os.rename(here / "kept.txt", here / "moved.txt")
+    assert (here / "moved.txt").read_text() == "kept\"""",
+    "sqlite3": """
+    with sqlite3.connect(here / "runs.db") as base:
+        base.execute("create table if not exists loss (value)")
+        base.execute("insert into loss values (1)")
+        assert base.execute("select count(*) from loss").fetchone() == (step + 1,)""",
+    "subprocess": """
+    subprocess.run(["sh", "-c", "echo more >> kept.txt; rm -rf folder; touch made"], check=True, cwd=here)
+    assert (here / "made").exists() and not (here / "folder").exists()""",
+    "chmod": """
+    os.chmod(here / "kept.txt", 0o600)
+    os.symlink(here / "kept.txt", here / f"link{step}")""",
+    "home and temporary files": """
+    (Path.home() / "nnlint-was-here").write_text("x")
+    (Path(tempfile.gettempdir()) / "nnlint-was-here").write_text("x")
+    (Path("/dev/shm") / "nnlint-was-here").write_text("x")""",
+}
+
+
+def _state(folder: Path) -> dict[str, tuple[str, int, int]]:
+    """Every path below a folder with its content's hash, mode and time."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        status = path.lstat()
+        found[str(path)] = (content, status.st_mode, status.st_mtime_ns)
+    return found
+
+
+@pytest.mark.parametrize("way", WRITES)
+def test_a_run_leaves_every_file_as_it_was(way: str, tmp_path: Path) -> None:
+    (tmp_path / "kept.txt").write_text("kept")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "inner.txt").write_text("inner")
+    script = tmp_path / "train.py"
+    script.write_text(LOOP.format(before="", after=WRITES[way].strip("\n").replace("    ", "", 1)))
+    # Within the loop, too, where continuations run side by side.
+    script.write_text(
+        LOOP.format(before="", after="").replace(
+            "    optimizer.step()\n", f"    optimizer.step(){WRITES[way]}\n"
+        )
+    )
+    before = _state(tmp_path)
+    seen = capture(str(script))
+    assert seen.first_step is not None, (seen.not_run, seen.output)
+    assert "Error" not in seen.output, seen.output
+    assert _state(tmp_path) == before
+    for folder in (Path.home(), Path(tempfile.gettempdir()), Path("/dev/shm")):
+        assert not (folder / "nnlint-was-here").exists()
