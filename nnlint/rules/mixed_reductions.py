@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from nnlint.rule import Problem, Rule
 from nnlint.static.reductions import reduction
-from nnlint.static.terms import ADDS, SUBTRACTS, whole_terms
+from nnlint.static.terms import ADDS, SUBTRACTS, Term, whole_terms
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
+    from nnlint.static.values import Value
 
 # A term with a smaller weight was balanced by hand, at the batch size of the script.
 TUNED = 0.1
@@ -24,18 +25,15 @@ class MixedReductions(Rule):
         for call in script.calls_of(*ADDS, *SUBTRACTS):
             if call.node is None or call.grad is False:
                 continue
-            found = [
-                (term, kind) for term in whole_terms(call) if (kind := reduction(term.value)) is not None
-            ]
-            mean = next((term for term, kind in found if kind == "mean"), None)
-            total = next((term for term, kind in found if kind == "sum"), None)
-            if mean is None or total is None or min(abs(mean.factor), abs(total.factor)) < TUNED:
+            kinds = {reduction(term.value): term for term in whole_terms(call) if abs(term.factor) >= TUNED}
+            mean, total = kinds.get("mean"), kinds.get("sum")
+            if mean is None or total is None:
                 continue
             key = (id(mean.value.node), id(total.value.node))
             if key in told:
                 continue
             told.add(key)
-            averaged, summed = (script.name_of(term.value, "a term") for term in (mean, total))
+            averaged, summed = (_name(script, call, term) for term in (mean, total))
             yield self.problem(
                 call.node,
                 f"`{averaged}` is a mean over the batch and `{summed}` a sum over it, so their balance "
@@ -47,3 +45,11 @@ class MixedReductions(Rule):
                     if term.value.node is not None
                 ),
             )
+
+
+def _name(script: ScriptModel, call: Value, term: Term) -> str:
+    """What the script calls a term, with its factor or without."""
+    for part in call.graph(lambda part: part is term.value):
+        if part is not call and part.name and [other.value for other in whole_terms(part)] == [term.value]:
+            return part.name
+    return script.name_of(term.value, "a term")

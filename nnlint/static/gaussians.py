@@ -77,6 +77,11 @@ def _divergence(call: Value, found: list[Term]) -> Iterator[Density]:
                 yield Density(None, call, "the KL term", term.value)
 
 
+def is_divergence(value: Value) -> bool:
+    """Whether it is the KL term between a Gaussian and the standard normal, written out."""
+    return any(_divergence(value, terms(value)))
+
+
 def _is_log_of(value: Value, inner: Value) -> bool:
     return value.op == "log" and bool(value.args) and identity(value.args[0]) == identity(inner)
 

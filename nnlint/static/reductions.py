@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nnlint.static import torch_api
 from nnlint.static.arguments import argument, constant, surely_absent
+from nnlint.static.gaussians import is_divergence
 from nnlint.static.scores import is_network_call
 from nnlint.static.terms import itself, product
 from nnlint.static.values import Kind, Value
@@ -53,8 +54,11 @@ def _of_loss(loss: Value) -> str | None:
 
 
 def _of_samples(value: Value) -> bool:
-    """Whether it is computed from what a network gave for a batch, with nothing picked out of lists."""
+    """Whether it is computed from what a network gave for a batch; parameters of a loss function that no call
+    in the file explains are that where the loss, or the KL term, takes nothing else."""
+    if value.op in torch_api.LOSSES and all(itself(part).op == "param" for part in value.args[:2]):
+        return True
     for part in value.graph(lambda part: part.op in {"batch", "batch_item"} or is_network_call(part)):
         if is_network_call(part):
             return True
-    return False
+    return is_divergence(value) and not any(part.kind is Kind.PARAMETER for part in value.graph())
