@@ -33,35 +33,41 @@ class AugmentedEvaluation(Rule):
         trained = {id(loader) for loader in training_loaders(script)}
         judged = {id(loader) for loader in evaluation_loaders(script)}
         loaders = [loader for loader in script.calls_of(LOADER) if dataset_of(loader) is not None]
-        training = [base for loader in loaders if _trains(loader, trained) for base in _bases(loader)]
+        training = [
+            base for loader in loaders if _trains(loader, trained) for base in map(whole, _datasets(loader))
+        ]
         for loader in loaders:
-            dataset = dataset_of(loader)
-            if dataset is None or dataset.alts or id(loader) in trained or loader.node is None:
+            if id(loader) in trained:
                 continue
-            base = whole(dataset)
-            if base.alts or not _evaluates(loader, dataset, id(loader) in judged):
-                continue
-            transform = transform_of(base)
-            step, why = random_step(transform), "its transform is random"
-            if step is None and transform is not None and transform.alts:
-                step, why = _sometimes(transform, base, training)
-            if step is None or _replaced(script, base):
-                continue
-            name = name_of_loader(loader) or dataset.name or "the evaluation data"
-            place = base.node
-            if base is not dataset or stated_side(base) == TRAIN:
-                place, source = loader.node, base.name or "the data set"
-                said = f"`{name}` loads a part of `{source}` with its training transform"
-            else:
-                said = f"`{dataset.name or name}` is evaluated on, but {why}"
-            if place is None:
-                continue
-            yield self.problem(
-                place,
-                f"{said} (`{name_of_step(step)}`): the figures are too low and change from run to run; build "
-                f"the evaluation data with a transform of its own",
-                related=((step.node, "the random transform"),) if step.node is not None else (),
-            )
+            for dataset in _datasets(loader):
+                if _evaluates(loader, dataset, id(loader) in judged):
+                    yield from self._judge(script, loader, dataset, training)
+
+    def _judge(
+        self, script: ScriptModel, loader: Value, dataset: Value, training: list[Value]
+    ) -> Iterator[Problem]:
+        base = whole(dataset)
+        transform = transform_of(base)
+        step, why = random_step(transform), "its transform is random"
+        if step is None and transform is not None and transform.alts:
+            step, why = _sometimes(transform, base, training)
+        if step is None or base.alts or _replaced(script, base):
+            return
+        name = name_of_loader(loader) or dataset.name or "the evaluation data"
+        place = base.node
+        if base is not dataset or stated_side(base) == TRAIN:
+            place, source = loader.node, base.name or "the data set"
+            said = f"`{name}` loads a part of `{source}` with its training transform"
+        else:
+            said = f"`{dataset.name or name}` is evaluated on, but {why}"
+        if place is None:
+            return
+        yield self.problem(
+            place,
+            f"{said} (`{name_of_step(step)}`): the figures are too low and change from run to run; build "
+            f"the evaluation data with a transform of its own",
+            related=((step.node, "the random transform"),) if step.node is not None else (),
+        )
 
 
 def _evaluates(loader: Value, dataset: Value, judged: bool) -> bool:
@@ -85,9 +91,10 @@ def _trains(loader: Value, trained: set[int]) -> bool:
     return side is None and dataset is not None and stated_side(dataset) == TRAIN
 
 
-def _bases(loader: Value) -> list[Value]:
+def _datasets(loader: Value) -> list[Value]:
+    """What a loader may load."""
     dataset = dataset_of(loader)
-    return [] if dataset is None or dataset.alts else [whole(dataset)]
+    return [] if dataset is None else [part for part in dataset.alternatives() if not part.is_const(None)]
 
 
 def _sometimes(transform: Value, base: Value, training: list[Value]) -> tuple[Value | None, str]:
