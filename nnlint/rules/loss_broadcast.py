@@ -11,6 +11,7 @@ from nnlint.static import torch_api
 from nnlint.static.arguments import surely_absent
 from nnlint.static.axes import Axis, Shape
 from nnlint.static.columns import COLUMN, VECTOR, Columns
+from nnlint.static.picks import best, picked, same_network
 from nnlint.static.samples import batch_axis
 from nnlint.static.scores import losses_of, network_inside
 from nnlint.static.shapes import BINARY, POINTWISE, origin
@@ -132,6 +133,10 @@ def _forms(
             return None
         names: dict[Axis, str] = {}
         return _text(script, known[0], names), _text(script, known[1], names)
+    for column, vector, words in ((first, second, (COLUMN, VECTOR)), (second, first, (VECTOR, COLUMN))):
+        scores, highest = picked(shapes, column), best(vector)
+        if scores is not None and highest is not None and same_network(scores, highest):
+            return words
     forms = columns.of(first), columns.of(second)
     if set(forms) != {VECTOR, COLUMN} or not _share_a_batch(first, second):
         return None

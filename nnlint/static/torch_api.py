@@ -249,7 +249,8 @@ def is_loader(name: str) -> bool:
 SIGNATURES: dict[str, tuple[str, ...]] = {
     "softmax": ("input", "dim"), "log_softmax": ("input", "dim"), "softmin": ("input", "dim"),
     "argmax": ("input", "dim", "keepdim"), "argmin": ("input", "dim", "keepdim"), "max": ("input", "dim", "keepdim"),
-    "min": ("input", "dim", "keepdim"), "sum": ("input", "dim", "keepdim"), "mean": ("input", "dim", "keepdim"),
+    "min": ("input", "dim", "keepdim"), "max_values": ("input", "dim", "keepdim"), "min_values": ("input", "dim", "keepdim"),
+    "sum": ("input", "dim", "keepdim"), "mean": ("input", "dim", "keepdim"),
     "std": ("input", "dim"), "var": ("input", "dim"), "norm": ("input", "p", "dim", "keepdim"), "topk": ("input", "k", "dim"),
     "logsumexp": ("input", "dim", "keepdim"), "cumsum": ("input", "dim"), "all": ("input", "dim"), "any": ("input", "dim"),
     "squeeze": ("input", "dim"), "unsqueeze": ("input", "dim"), "flatten": ("input", "start_dim", "end_dim"),
