@@ -92,9 +92,13 @@ class Observation:
 
     def stepping(self, optimizer: Optimizer) -> None:
         """Keep the parameters as they are before the step."""
+        for parameter in _held_by(optimizer):
+            self._before[parameter] = parameter.detach().clone()
+        self._keep_gradients(optimizer)
+
+    def _keep_gradients(self, optimizer: Optimizer) -> None:
         for group in optimizer.param_groups:
             for parameter in group["params"]:
-                self._before[parameter] = parameter.detach().clone()
                 if parameter.grad is not None:
                     moves = self._moves.setdefault(parameter, _Moves())
                     moves.grad_norm, moves.finite = _norm(parameter.grad)
@@ -104,7 +108,9 @@ class Observation:
         """Compare them with what they have become."""
         self.steps[optimizer] = self.steps.get(optimizer, 0) + 1
         self._whole = len(self.losses), len(self._criteria.seen)
-        # Asked now, since LBFGS and the like compute gradients within the step.
+        # Asked again, since LBFGS, and Lightning always, compute gradients in a closure within the step.
+        if any(parameter not in self._moves for parameter in _held_by(optimizer)):
+            self._keep_gradients(optimizer)
         self.graded[optimizer] = sum(parameter.grad is not None for parameter in _held_by(optimizer))
         for parameter in _held_by(optimizer):
             before = self._before.pop(parameter, None)

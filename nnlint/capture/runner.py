@@ -80,17 +80,13 @@ class Runner(Listener):
 
     def stepping(self, optimizer: Optimizer) -> None:
         self._stepping = True
-        grads = [
-            parameter.grad.detach()
-            for group in optimizer.param_groups
-            for parameter in group["params"]
-            if parameter.grad is not None and not parameter.grad.is_sparse
-        ]
-        norms = torch._foreach_norm(grads) if grads else []
-        self._grad = float(torch.linalg.vector_norm(torch.stack(list(norms)))) if grads else 0.0
+        self._grad = _grad_norm(optimizer)
 
     def stepped(self, optimizer: Optimizer) -> None:
         self._stepping = False
+        if math.isnan(self._grad):
+            # A closure has computed them within the step.
+            self._grad = _grad_norm(optimizer)
         if optimizer not in self._optimizers:
             self._optimizers.append(optimizer)
         self._updated(self._optimizers.index(optimizer))
@@ -130,3 +126,16 @@ class Runner(Listener):
         trajectory = Trajectory(entry.name, entry.intervention, tuple(self.steps), why, seconds)
         self.host.channel.send("trajectory", to_json(trajectory))
         self.host.finish()
+
+
+def _grad_norm(optimizer: Optimizer) -> float:
+    """The Euclidean norm of all gradients that the optimizer holds; NaN if there are none."""
+    grads = [
+        parameter.grad.detach()
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+        if parameter.grad is not None and not parameter.grad.is_sparse
+    ]
+    if not grads:
+        return math.nan
+    return float(torch.linalg.vector_norm(torch.stack(list(torch._foreach_norm(grads)))))

@@ -151,7 +151,8 @@ def test_the_loop_of_a_library(library: str, tmp_path: Path, monkeypatch: pytest
     (root,) = step.roots
     assert (root.class_name, len(root.parameters), root.training) == (name, parameters, True)
     assert step.loader is not None
-    assert (step.loader.batch_size, step.loader.sampler) == (size, "RandomSampler")
+    assert step.loader.batch_size == size
+    assert step.loader.sampler in ("RandomSampler", "SeedableRandomSampler")
     assert [optimizer.steps for optimizer in step.optimizers] == [1]
     assert all(parameter.optimizers and parameter.steps == 1 for parameter in root.parameters)
     assert len(step.losses) == len(step.criteria) == 1
