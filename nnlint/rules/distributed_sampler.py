@@ -56,8 +56,8 @@ class DistributedSampler(Rule):
                 yield self.problem(
                     loader.node,
                     f"every process draws from the whole data set, so "
-                    f"`{script.name_of(model, 'the replicas')}` sees each sample once a process in every epoch, "
-                    f"and processes with one seed see the same batches; give the loader "
+                    f"`{script.name_of(model, 'the replicas')}` sees each sample once a process in every "
+                    f"epoch, and processes with one seed see the same batches; give the loader "
                     f"`sampler=DistributedSampler(…)`",
                     related=((model.node, "wrapped here"),) if model.node is not None else (),
                 )
