@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -248,6 +249,9 @@ cli.add_command(run)
 
 def main() -> NoReturn:
     """The `nnlint` command."""
+    # libcst's classes and a file's tree are many objects that live long: looking through them for garbage
+    # at every 700th allocation is a tenth of the time.
+    gc.set_threshold(100_000, 50, 100)
     for stream in (sys.stdout, sys.stderr):
         # A file name or a terminal that is not UTF-8 must not turn a finding into a traceback.
         if isinstance(stream, io.TextIOWrapper):
