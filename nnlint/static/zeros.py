@@ -15,13 +15,26 @@ if TYPE_CHECKING:
 ZERO_OUTPUTS = frozenset({
     "relu", "relu6", "softmax", "sigmoid", "hardsigmoid", "square", "abs", "norm", "softmin",
 })  # fmt: skip
-DEAD = frozenset({"relu", "relu6", "softmax", "sigmoid", "hardsigmoid", "softmin"})
+DEAD = frozenset({"relu", "relu6"})
+# Zero where their input is.
+_ZERO_AS_INPUT = SAME_SCALE | {
+    "norm",
+    "sum",
+    "mean",
+    "sqrt",
+    "abs",
+    "square",
+    "pow",
+    "mul",
+    "dropout",
+    "join",
+}
 LOGARITHMS = frozenset({"log", "log2", "log10"})
 # Somewhere in their domain not finite, or without a finite slope: 0 times that is NaN.
 RISKY = frozenset({"sqrt", "rsqrt", "log", "log2", "log10", "div", "acos", "asin", "reciprocal"})
 # Nothing flows back through these.
 _UNRELATED = CUTS | SOURCELESS
-_INDEXED = frozenset({"getitem", "gather", "index_select", "masked_select", "take_along_dim", "masked_fill"})
+_FIRST_ONLY = SAME_SCALE | {"take_along_dim", "masked_fill"}  # not the index, the size, the type
 _SAME_PLACE = frozenset({"add", "sub", "mul", "neg"}) | SAME_SCALE
 
 
@@ -70,9 +83,11 @@ def vanishing_divisor(value: Value) -> Value | None:
 
 
 def goes_dead(divisor: Value) -> bool:
-    """Whether ordinary training makes it zero (dead ReLUs, underflow), and not only a vector of zeros."""
-    stop = lambda part: part.op in DEAD or (part.result is None and is_network_call(part))  # noqa: E731
-    return any(value.op in DEAD for value in divisor.graph(stop))
+    """Whether dead ReLUs make it zero, and not only a vector that happens to be zero."""
+    return any(
+        value.op in DEAD
+        for value in divisor.graph(lambda part: part.op not in _ZERO_AS_INPUT and part.result is None)
+    )
 
 
 def in_training_graph(value: Value) -> bool:
@@ -91,7 +106,7 @@ def _flows_to_network(value: Value) -> bool:
         seen.add(id(current))
         if is_network_call(current) and not current.op.startswith(".get_"):  # what it keeps
             return True
-        if current.op in _INDEXED and not current.alts:
+        if current.op in _FIRST_ONLY and not current.alts:
             stack.extend(current.args[:1])
         elif current.op == "where" and len(current.args) == 3:
             stack.extend(current.args[1:])
