@@ -41,7 +41,8 @@ class InPlaceOnGraph(Rule):
         found = [write for write in writes(script) if not _evaluating(write.frame)]
         if not found:
             return
-        reaching = _reaching(script)
+        trained = _behind(_trained(script))
+        reaching = trained | _behind(_results(script))
         seen: set[int] = set()
         for write in found:
             tensors = write.tensors()
@@ -51,13 +52,13 @@ class InPlaceOnGraph(Rule):
             if all(id(part) in reaching and _recorded(part) for part in tensors):
                 problem = self._kept_result(script, write, tensors)
             if problem is None and not write.hidden and len(tensors) == 1:
-                problem = self._kept_input(script, write, tensors[0], reaching)
+                problem = self._kept_input(script, write, tensors[0], trained)
             if problem is not None:
                 seen.add(id(write.node))
                 yield problem
 
     def _kept_result(self, script: ScriptModel, write: Write, tensors: list[Value]) -> Problem | None:
-        name = script.name_of(tensors[0], "the tensor")
+        name = _written(script, write)
         made = tensors[0].node
         if write.hidden:
             if _masks(write):
@@ -78,24 +79,41 @@ class InPlaceOnGraph(Rule):
         )
 
     def _kept_input(
-        self, script: ScriptModel, write: Write, tensor: Value, reaching: set[int]
+        self, script: ScriptModel, write: Write, tensor: Value, trained: set[int]
     ) -> Problem | None:
         for call in script.calls_of(*KEEP_INPUT):
             if call.time > write.time or call.input is None or call.node is None or call.frame is None:
                 continue
-            if call.grad is not True or call.receiver is None or id(call) not in reaching:
+            if call.grad is not True or call.receiver is None or id(call) not in trained:
                 continue
             kept = list(call.input.sources(lambda value: value.op in REARRANGE - {"reshape", "flatten"}))
             if kept != [tensor] or excludes(call.frame, write.frame):
                 continue
-            name = script.name_of(tensor, "the tensor")
+            name = _written(script, write)
+            layer = f"`{script.text(call.node)}`"
+            if call.node is call.receiver.node:
+                layer = f"a {call.op} layer"
             return self.problem(
                 write.node,
-                f"this writes into `{name}`, which `{script.text(call.node)}` keeps for the gradient of its "
+                f"this writes into `{name}`, which {layer} keeps for the gradient of its "
                 f"weights: {FAILS}; {_instead(script, write, name)}",
                 related=((call.node, "keeps its input"),),
             )
         return None
+
+
+def _written(script: ScriptModel, write: Write) -> str:
+    """The tensor in the user's words."""
+    node: cst.CSTNode = write.node
+    if isinstance(node, cst.Assign):
+        node = node.targets[0].target
+    elif isinstance(node, cst.AugAssign):
+        node = node.target
+    elif isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
+        node = node.func.value
+    while isinstance(node, cst.Subscript):
+        node = node.value
+    return script.text(node, 40).removesuffix(".data")
 
 
 def _instead(script: ScriptModel, write: Write, name: str) -> str:
@@ -127,13 +145,27 @@ def _cut(value: Value) -> bool:
     return value.op in CUTS_GRADIENT or value.grad is False
 
 
-def _reaching(script: ScriptModel) -> set[int]:
-    """What a `backward`, or the result of some `forward`, is computed from."""
-    stack = [event.target for event in script.events_of(EventKind.BACKWARD) if event.target is not None]
-    stack += [
+def _trained(script: ScriptModel) -> list[Value]:
+    """What the file surely calls `backward` on."""
+    found = [event.target for event in script.events_of(EventKind.BACKWARD) if event.target is not None]
+    return found + [
+        fact.value
+        for fact in script.facts
+        if fact.kind == "return" and any(f.name == "training_step" for f in fact.frame.functions()[:1])
+    ]
+
+
+def _results(script: ScriptModel) -> list[Value]:
+    """What a `forward` gives, which may be trained elsewhere."""
+    return [
         fact.value for fact in script.facts if fact.kind == "return" and forward_of(fact.frame) is not None
     ]
+
+
+def _behind(ends: list[Value]) -> set[int]:
+    """What they are computed from, as far as a gradient flows."""
     found: set[int] = set()
+    stack = list(ends)
     while stack:
         value = stack.pop()
         if id(value) not in found:
