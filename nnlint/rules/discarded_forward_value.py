@@ -62,9 +62,13 @@ class DiscardedForwardValue(Rule):
         if not isinstance(node, cst.Call) or fact.value.node is not node or not _pure(fact.value, node):
             return None
         text = script.text(node)
+        given = node.func.value if isinstance(node.func, cst.Attribute) else None
+        if given is None or script.value_of(given) is not fact.value.input:
+            given = node.args[0].value if node.args else None
+        better = f"write `{given.value} = {text}`" if isinstance(given, cst.Name) else "use what it returns"
         return self.problem(
             fact.node,
-            f"the result of `{text}` is thrown away, so the call does nothing; write `x = {text}`",
+            f"the result of `{text}` is thrown away, so the call does nothing; {better}",
         )
 
     def _same_input(self, script: ScriptModel, fact: Fact, local: LocalNames) -> Problem | None:
