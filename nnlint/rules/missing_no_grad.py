@@ -25,7 +25,11 @@ class MissingNoGrad(Rule):
         trained = _trained_places(script)
         for evaluation in script.evaluations:
             forward = evaluation.forward
-            if id(evaluation.home) in said or forward.grad is not True or evaluation.home.trains:
+            if (
+                id(evaluation.home) in said
+                or forward.grad is not True
+                or (evaluation.home.trains and not evaluation.sure)
+            ):
                 continue
             if _wants_gradient(script, forward) or _switched_elsewhere(script, forward):
                 continue

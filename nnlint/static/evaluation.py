@@ -210,9 +210,11 @@ class Evaluations:
         if home.of(EventKind.GRAD) or not self.is_trained(event.target):
             return None
         judged = id(event.call) in self.judged
-        loader = home.loader or next((part for part in _inputs(event) if part.kind is Kind.LOADER), None)
+        own = next((part for part in _inputs(event) if part.kind is Kind.LOADER), None)
+        loader = own or home.loader
         held_out = loader is not None and evaluation_data(loader)
-        if held_out and not home.trains:
+        # A batch of the validation set, taken in the middle of training.
+        if held_out and (not home.trains or loader is not home.loader):
             return True, "the data set it runs over was made for testing"
         if not judged:
             return None

@@ -103,6 +103,11 @@ def stated_split(dataset: Value) -> tuple[str, str] | None:
     return found
 
 
+def _dataset(value: Value) -> bool:
+    """A data set, of another file too, where its class says so."""
+    return value.kind is Kind.DATASET or (value.kind is Kind.UNKNOWN and value.op.endswith("Dataset"))
+
+
 def split_of(value: Value | None, depth: int = 0) -> tuple[str, str] | None:
     """The side that a loader, data set or array is on, and why; None where its making does not say."""
     if value is None or depth > 8:
@@ -120,7 +125,7 @@ def split_of(value: Value | None, depth: int = 0) -> tuple[str, str] | None:
         return (TRAIN if value.const % 2 == 0 else EVALUATION), "train_test_split"
     if value.op in PARTS:
         return None
-    if value.kind is Kind.DATASET and value.op != "torch.utils.data.TensorDataset":
+    if _dataset(value) and value.op != "torch.utils.data.TensorDataset":
         stated = stated_split(value)
         if stated is not None:
             return stated
