@@ -50,7 +50,7 @@ class AugmentedEvaluation(Rule):
         transform = transform_of(base)
         step, why = random_step(transform), "its transform is random"
         if step is None and transform is not None and transform.alts:
-            step, why = _sometimes(transform, base, training)
+            step, why = _sometimes(script, transform, base, training)
         if step is None or base.alts or _replaced(script, base):
             return
         name = name_of_loader(loader) or dataset.name or "the evaluation data"
@@ -97,11 +97,12 @@ def _datasets(loader: Value) -> list[Value]:
     return [] if dataset is None else [part for part in dataset.alternatives() if not part.is_const(None)]
 
 
-def _sometimes(transform: Value, base: Value, training: list[Value]) -> tuple[Value | None, str]:
+def _sometimes(
+    script: ScriptModel, transform: Value, base: Value, training: list[Value]
+) -> tuple[Value | None, str]:
     """A transform that is random on some branch: training's own, or one that only this side has."""
-    step = next(
-        (found for part in transform.alternatives() if (found := random_step(part)) is not None), None
-    )
+    found = (random_step(part) for part in transform.alternatives() if not _apart(script, part, base))
+    step = next((part for part in found if part is not None), None)
     if step is None or any(part.is_const(None) for part in transform.alternatives()):
         return None, ""
     for other in training:
@@ -113,6 +114,17 @@ def _sometimes(transform: Value, base: Value, training: list[Value]) -> tuple[Va
             if None not in steps and not any(random_step(part) for part in theirs.alternatives()):
                 return step, "its transform may be random, while the training set's never is"
     return None, ""
+
+
+def _apart(script: ScriptModel, first: Value, second: Value) -> bool:
+    """Whether two things are made where the same test holds and where it does not."""
+
+    def asked(value: Value, turned: bool) -> set[tuple[str, bool]]:
+        tests = value.frame.tests() if value.frame is not None else []
+        nodes = [(getattr(frame.node, "test", None), frame.branch is not turned) for frame in tests]
+        return {(script.text(node, 400), branch) for node, branch in nodes if node is not None}
+
+    return bool(asked(first, False) & asked(second, True))
 
 
 def _replaced(script: ScriptModel, base: Value) -> bool:
