@@ -83,11 +83,12 @@ class ThresholdOnLogits(Rule):
         raw = bool(surely(prediction, is_raw, KEEPS))
         same = any(part is other for other in parts)
         done = "rounds them" if call.op in ROUNDS else "compares them with 0.5"
+        advice = "a score between 0 and 0.5 is a yes that is counted as a no; compare with 0, or take sigmoid"
+        if loss.op == "cross_entropy":
+            advice = "0.5 means nothing for a raw score; use argmax, or take softmax"
         return self.problem(
             call.node,
-            f"`{name}` holds logits, as {loss.op} expects them, and {written} "
-            f"{done}: a score between 0 and 0.5 is a yes that is counted as a no; compare with 0, or take "
-            f"torch.sigmoid first",
+            f"`{name}` holds logits, as {loss.op} expects them, and {written} {done}: {advice} first",
             related=((loss.node, "the loss that expects logits"),) if loss.node is not None else (),
             severity=None if raw or same else Severity.WARNING,
         )
