@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import libcst as cst
+
 from nnlint.rule import Problem, Rule
 from nnlint.static.masks import Masks, Meaning, is_low
 from nnlint.static.scores import SAME_SCALE
@@ -58,12 +60,13 @@ class MaskPolarity(Rule):
         """A mask with a known meaning, given to something that reads it the other way."""
         if call.node is None or found.proof.node is None:
             return
-        mask = script.text(given.node, 40) if given.node is not None else ""
-        mask = given.name or mask or name
+        given_as = _argument(call, name, given)
+        mask = script.text(given_as, 40) or given.name or name
+        place = given_as or call.node
         related = ((found.proof.node, "this says what the mask means"),)
         if found.boolean is False:
             yield self.problem(
-                call.node,
+                place,
                 f"`{mask}` holds 0.0 and 1.0, and a float `{name}` is added to the scores, so nothing is "
                 f"hidden; pass a boolean mask, or one that holds -inf where nothing may be seen",
                 related=related,
@@ -72,9 +75,9 @@ class MaskPolarity(Rule):
             means = "hides a position" if found.blocks else "marks what may be seen"
             reads = "attends only where a boolean mask is True" if keeps else "blocks where it is True"
             yield self.problem(
-                call.node,
+                place,
                 f"True in `{mask}` {means}, but `{name}` of this call {reads}: attention "
-                f"sees exactly what it must not; pass `{_inverted(mask)}`",
+                f"sees exactly what it must not; pass `{_inverted(mask, given_as)}`",
                 related=related,
             )
 
@@ -122,10 +125,27 @@ def _behind_softmax(script: ScriptModel) -> set[int]:
     return found
 
 
-def _inverted(mask: str) -> str:
+def _argument(call: Value, name: str, given: Value) -> cst.BaseExpression | None:
+    """The argument as it stands in the call."""
+    if not isinstance(call.node, cst.Call):
+        return None
+    for argument in call.node.args:
+        if argument.keyword is not None and argument.keyword.value == name:
+            return argument.value
+    place = next((i for i, value in enumerate(call.args) if value is given), None)
+    if place is None or any(argument.star for argument in call.node.args):
+        return None
+    if isinstance(call.node.func, cst.Attribute) and len(call.node.args) < len(call.args):
+        place -= 1  # the tensor whose method it is
+    positional = [argument.value for argument in call.node.args if argument.keyword is None]
+    return positional[place] if 0 <= place < len(positional) else None
+
+
+def _inverted(mask: str, node: cst.BaseExpression | None) -> str:
     if mask.startswith("~"):
         return mask[1:]
-    return f"~{mask}" if mask.replace(".", "").isidentifier() or mask.endswith(")") else f"~({mask})"
+    primary = node is None or isinstance(node, (cst.Name, cst.Attribute, cst.Call, cst.Subscript))
+    return f"~{mask}" if primary or mask.startswith("(") else f"~({mask})"
 
 
 def _number(value: Value) -> float | None:
