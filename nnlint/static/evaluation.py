@@ -66,7 +66,9 @@ def differs_by_mode(module: Value, depth: int = 0) -> bool | None:
             if rate is None and len(module.args) < 6
             else not (rate is not None and rate.is_const(0, 0.0))
         )
-    if op in torch_api.CONTAINERS or op in torch_api.WRAPPERS:
+    if op in torch_api.WRAPPERS and module.args:
+        return differs_by_mode(module.args[0], depth + 1)
+    if op in torch_api.CONTAINERS:
         parts = [differs_by_mode(item, depth + 1) for item in contents(module) if not item.is_const(None)]
         return _any(parts) if parts else None
     if op.startswith("torch.nn."):

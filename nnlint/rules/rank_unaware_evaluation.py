@@ -1,0 +1,60 @@
+"""See rules/rank-unaware-evaluation.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.rule import Problem, Rule
+from nnlint.static.arguments import argument
+from nnlint.static.splits import LOADER, loaders_behind, training_loaders
+from nnlint.static.values import Value
+
+if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
+
+SAMPLER = "torch.utils.data.DistributedSampler"
+# Words of files that bring the processes' figures together, or leave that to a library.
+COLLECTS = re.compile(
+    rb"reduce|gather|sync(?!Batch|_batch)|torchmetrics|evaluate\.load|broadcast|[Aa]ccelerat|[Ff]abric"
+    rb"|lightning|ignite|\.prepare\(|dist\.send|dist\.recv|horovod|hvd\.|deepspeed"
+)
+
+
+class RankUnawareEvaluation(Rule):
+    words = ("DistributedSampler",)
+
+    def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        if not script.complete or COLLECTS.search(script.source.data) is not None:
+            return
+        trained = {id(loader) for loader in training_loaders(script)}
+        for evaluation in script.evaluations:
+            home, forward = evaluation.home, evaluation.forward
+            loaders = loaders_behind(home.iterable)
+            if home.trains or not loaders or not all(_divided(loader) for loader in loaders):
+                continue
+            if id(loaders[0]) in trained or home.frame.node is None or not _counts(script, forward.call):
+                continue
+            loader, sampler = loaders[0], argument(loaders[0], "sampler")
+            name = loader.name or "this loader"
+            made = sampler.node if sampler is not None else None
+            related = ((made, "divides the data"),) if made is not None and made is not loader.node else ()
+            yield self.problem(
+                loader.node if loader.node is not None else home.frame.node,
+                f"`{name}` gives each process its own share of the data, and the figures that are computed "
+                f"over it are nowhere brought together: each process reports, and decides on, the result "
+                f"of a part; sum the counts with `torch.distributed.all_reduce`, or evaluate on one rank",
+                related=related,
+            )
+
+
+def _divided(loader: Value) -> bool:
+    """Whether a loader surely loads a process's own share."""
+    sampler = argument(loader, "sampler") if loader.op == LOADER else None
+    return sampler is not None and all(part.op == SAMPLER for part in sampler.alternatives())
+
+
+def _counts(script: ScriptModel, output: Value) -> bool:
+    """Whether the output is compared with the targets."""
+    return id(output) in script.evaluations.judged
