@@ -13,7 +13,7 @@ import libcst as cst
 
 from nnlint.static.arguments import argument, constant
 from nnlint.static.axes import Axis, Shape, total
-from nnlint.static.rearrange import argument_of, fresh, is_index
+from nnlint.static.rearrange import argument_of, cut, fresh, is_index
 from nnlint.static.splits import TRAIN_TEST_SPLIT
 from nnlint.static.values import Kind, Value
 
@@ -161,10 +161,12 @@ def from_frame(shapes: Shapes, value: Value) -> Shape | None:
     axes: list[Axis] = []
     for place in range(2):
         index = indices[place] if place < len(indices) else None
-        if index is None or (index.op == "slice" and all(part.is_const(None) for part in index.args)):
+        if index is None:
             axes.append(whole[place])
-        elif index.op == "slice" or (index.kind is Kind.SEQUENCE and index.element is None):
-            axes.append(fresh(value, place))
+        elif index.op == "slice":
+            axes.append(cut(whole[place], index, value, place))
+        elif index.kind is Kind.SEQUENCE and index.element is None:
+            axes.append(length(shapes, index))
         elif index.kind is not Kind.CONST and not is_index(index):
             return None
     return tuple(axes)

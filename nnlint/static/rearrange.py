@@ -162,6 +162,22 @@ def is_index(value: Value) -> bool:
     return value.kind is Kind.NUMBER or (value.kind is Kind.CONST and type(value.const) is int)
 
 
+def cut(axis: Axis, index: Value, value: Value, position: int) -> Axis:
+    """What a slice leaves of an axis."""
+    if all(part.is_const(None) for part in index.args):
+        return axis
+    if not all(part.kind is Kind.CONST for part in index.args):
+        return fresh(value, position)
+    start, stop, step = (part.const for part in index.args)
+    if step is None and ((start in (None, 0) and stop == 1) or (start == -1 and stop is None)):
+        return ()
+    whole = axis[0] if len(axis) == 1 else None
+    if isinstance(whole, int):
+        left = len(range(whole)[start:stop:step])
+        return () if left == 1 else (left,) if left else fresh(value, position)
+    return fresh(value, position)
+
+
 def getitem(of: Of, value: Value) -> Shape | None:
     shape = of(value.args[0])
     if shape is None:
@@ -175,7 +191,7 @@ def getitem(of: Of, value: Value) -> Shape | None:
             if not left:
                 return None
             axis = left.pop(0)
-            axes.append(axis if all(part.is_const(None) for part in index.args) else fresh(value, position))
+            axes.append(cut(axis, index, value, position))
         elif is_index(index) and left:
             left.pop(0)
         elif left and len(of(index) or ()) == 1:

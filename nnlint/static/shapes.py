@@ -274,7 +274,7 @@ class Shapes:
 
     def _reduced(self, value: Value) -> Shape | None:
         shape = self.of(value.args[0])
-        if value.op != "max_values" and surely_absent(value, "dim") and len(value.args) == 1:
+        if surely_absent(value, "dim") and len(value.args) == (2 if value.op == "norm" else 1):
             return ()
         dim = argument_of(value, "dim", 2 if value.op == "norm" else 1)
         if shape is None or dim is None:
