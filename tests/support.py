@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -66,3 +67,14 @@ def python(
     return subprocess.run(
         command, cwd=cwd, env={**clean, **(env or {})}, input=stdin, capture_output=True, check=False
     )
+
+
+def processes(command: str) -> list[str]:
+    """The numbers of the processes that run exactly this command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            line = (entry / "cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ")
+            if line == command.encode():
+                found.append(entry.name)
+    return found

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from scripts import HEAD, NO_LOADER
+from support import processes
 
 from nnlint.capture.supervise import Capture, capture
 
@@ -59,7 +60,7 @@ def test_the_budget_ends_everything(loop: str, tmp_path: Path) -> None:
     seen = run(loop, tmp_path, seconds=8)
     assert time.monotonic() - started < 20
     assert "the time was over" in seen.not_run[0].why
-    assert _processes("sleep 4321") == []
+    assert processes("sleep 4321") == []
 
 
 def test_threads_and_children_of_the_script_do_not_outlive_it(tmp_path: Path) -> None:
@@ -69,7 +70,7 @@ def test_threads_and_children_of_the_script_do_not_outlive_it(tmp_path: Path) ->
     )
     seen = run(before + HEAD + NO_LOADER, tmp_path)
     assert seen.first_step is not None, (seen.not_run, seen.output)
-    assert _processes("sleep 4322") == []
+    assert processes("sleep 4322") == []
 
 
 def test_a_hundred_megabytes_of_output_are_read_and_dropped(tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ def test_killing_nnlint_kills_the_script(tmp_path: Path) -> None:
         stderr=subprocess.DEVNULL,
     )
     for _ in range(300):
-        if _processes("sleep 4323"):
+        if processes("sleep 4323"):
             break
         time.sleep(0.1)
     else:
@@ -103,19 +104,7 @@ def test_killing_nnlint_kills_the_script(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     for _ in range(100):
-        if not _processes("sleep 4323"):
+        if not processes("sleep 4323"):
             return
         time.sleep(0.1)
     raise AssertionError("the script lives on")
-
-
-def _processes(command: str) -> list[str]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-        except OSError:
-            continue
-        if line == command:
-            found.append(entry.name)
-    return found
