@@ -72,7 +72,8 @@ def test_an_unbalanced_formula_is_no_divergence() -> None:
 
 
 def test_noise_and_its_scale() -> None:
-    script = model_of(HEAD + "m = net(torch.ones(1, 8)); s = net(m); z = torch.randn_like(m).mul(s).add_(m)")
+    code = "m = net(torch.ones(1, 8)); s = net(m); z = torch.randn_like(m).mul(s).add_(m)"
+    script = model_of(HEAD + code)
     (found,) = samples(script)
     assert found.scales[0] is value_named(script, "s")
 
@@ -81,7 +82,8 @@ def test_noise_and_its_scale() -> None:
     ("code", "kind"),
     [
         ("F.mse_loss(net(x), x)", "mean"), ("F.mse_loss(net(x), x, reduction='sum')", "sum"),
-        ("(net(x) - x).abs().mean()", "mean"), ("net(x).abs().sum()", "sum"), ("net(x).abs().sum(dim=1)", None),
+        ("(net(x) - x).abs().mean()", "mean"), ("net(x).abs().sum()", "sum"),
+        ("net(x).abs().sum(dim=1)", None),
         ("net(x).abs().sum(dim=1).mean()", "mean"), ("torch.mean(-0.5 * net(x).sum())", "sum"),
         ("net(x).abs().sum() / len(x)", None), ("net.weight.pow(2).sum()", None),
     ],
