@@ -93,7 +93,7 @@ def _one_output(value: Value) -> bool:
 
 
 def _may_be_rectified(loss: Loss) -> bool:
-    """Whether the target is made in the same way, or is what the network was given."""
+    """Whether the target may be rectified too, or is nothing that the file shows to be data."""
     target = loss.target
     if target is None or not (is_data(target) or surely(target, is_label)):
         return True
