@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.holdings import Holding, holding, part_of, stepped_after, touched
 from nnlint.static.layers import built_here, has_weights
@@ -172,6 +173,7 @@ class OptimizerMissesParameters(Rule):
                             "no optimizer holds its parameters, so it stays as initialised; give them to an "
                             "optimizer, "
                             f"or freeze it",
+                            severity=Severity.WARNING,
                             related=((event.call.node, "back-propagated here"),) if event.call.node else (),
                         )
 
