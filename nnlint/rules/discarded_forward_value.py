@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -39,19 +40,17 @@ class DiscardedForwardValue(Rule):
     words = ("forward",)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
-        names: dict[int, LocalNames] = {}
+        names = cache(lambda function: LocalNames(function.node))
         seen: set[int] = set()
         for fact in script.facts:
             function = _home(fact.frame)
             if function is None or id(fact.node) in seen:
                 continue
-            if id(function) not in names:
-                names[id(function)] = LocalNames(function.node)
             problem = None
             if fact.kind == "expression":
                 problem = self._dropped(script, fact)
             elif fact.kind == "name" and _plain(fact.node):
-                local = names[id(function)]
+                local = partial(names, function)
                 problem = self._same_input(script, fact, local) or self._replaced(script, fact, local)
             if problem is not None:
                 seen.add(id(fact.node))
@@ -71,16 +70,18 @@ class DiscardedForwardValue(Rule):
             f"the result of `{text}` is thrown away, so the call does nothing; {better}",
         )
 
-    def _same_input(self, script: ScriptModel, fact: Fact, local: LocalNames) -> Problem | None:
+    def _same_input(self, script: ScriptModel, fact: Fact, local: Callable[[], LocalNames]) -> Problem | None:
         """`y = layer(x)` in a loop over layers, where nothing hands a turn's result on to the next."""
         loop = fact.frame.loop()
         if loop is None or not isinstance(loop.node, cst.For) or fact.frame is not loop or loop.value is None:
             return None
         applied = _applied(fact.value, loop, _turning(script, fact.node, loop))
-        if applied is None or local.reads(fact.name, loop.node.body) or _leaves(loop.node):
+        if applied is None or local().reads(fact.name, loop.node.body) or _leaves(loop.node):
             return None
         assert isinstance(fact.node, cst.Assign)
         calls = [node for node in descend(fact.node.value) if isinstance(node, cst.Call) and node.args]
+        if not calls:
+            return None
         call = next((node for node in calls if script.value_of(node) is applied), calls[-1])
         given = script.text(call.args[0].value, 30)
         return self.problem(
@@ -89,12 +90,12 @@ class DiscardedForwardValue(Rule):
             f"result: the other layers do nothing; give each layer the result of the one before",
         )
 
-    def _replaced(self, script: ScriptModel, fact: Fact, local: LocalNames) -> Problem | None:
+    def _replaced(self, script: ScriptModel, fact: Fact, local: Callable[[], LocalNames]) -> Problem | None:
         value = fact.value
         assert isinstance(fact.node, cst.Assign)
         if value.kind is not Kind.TENSOR or not isinstance(fact.node.value, cst.Call) or not _computed(value):
             return None
-        later = local.replaced(fact.node, fact.name)
+        later = local().replaced(fact.node, fact.name)
         if later is None:
             return None
         return self.problem(
