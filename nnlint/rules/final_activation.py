@@ -73,7 +73,7 @@ def _dropouts(loss: Loss) -> list[Value]:
 
 
 def _drops(value: Value) -> bool:
-    """Whether it drops something for sure: no probability of zero, no option that decides whether it is there."""
+    """Whether it drops something for sure: not with probability zero, not where an option decides."""
     if constant(value, "training", True) is False or constant(value, "p", 0.5) == 0:
         return False
     made = value.receiver.frame if value.receiver is not None else None

@@ -80,7 +80,7 @@ class SamplingFormula(Rule):
 
 
 def _same(log: Term, power: Term) -> bool:
-    """Whether two exponents speak of one log-variance; in parts of the file that no call connects, by name."""
+    """Whether two exponents speak of one log-variance; where no call connects them, by name."""
     if identity(log.value) == identity(power.value):
         return True
     names = {log.value.name.lstrip("_"), power.value.name.lstrip("_")}

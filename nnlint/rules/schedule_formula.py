@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
     from nnlint.static.values import Fact, Frame
 
-_SCHEDULE = re.compile(r"lr|rate|sched|warm_?up|decay", re.IGNORECASE)
+_SCHEDULES = frozenset({"lr", "rate", "schedule", "scheduler", "sched", "warmup", "decay"})
 
 
 class ScheduleFormula(Rule):
@@ -59,4 +58,8 @@ def _concerns_rate(script: ScriptModel, fact: Fact) -> bool:
     if fact.kind in {"subscript", "name", "augmented"}:
         return sets_rate(script, fact)
     functions = fact.frame.functions()
-    return fact.kind == "return" and bool(functions) and _SCHEDULE.search(functions[0].name) is not None
+    return (
+        fact.kind == "return"
+        and bool(functions)
+        and bool(_SCHEDULES & set(functions[0].name.lower().split("_")))
+    )

@@ -84,8 +84,8 @@ def sets_rate(script: ScriptModel, fact: Fact) -> bool:
     """Whether a statement is `group["lr"] = …`, or sets a name that speaks of a rate."""
     if fact.kind == "subscript" and isinstance(fact.node, cst.Assign):
         return any(script.text(target.target).endswith(("['lr']", '["lr"]')) for target in fact.node.targets)
-    words = fact.name.lower().rpartition(".")[2].split("_")
-    return fact.kind in {"name", "augmented"} and ("lr" in words or "rate" in words)
+    words = set(fact.name.lower().rpartition(".")[2].split("_"))
+    return fact.kind in {"name", "augmented"} and ("lr" in words or {"learning", "rate"} <= words)
 
 
 def _counter(loop: Frame) -> Value | None:
