@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.rule import Problem, Rule
+from nnlint.static.state import roots
 from nnlint.static.torch_api import LOOK_THROUGH, LOSSES
-from nnlint.static.values import Event, EventKind, Frame, Kind, Value
+from nnlint.static.values import Event, EventKind, Fact, Frame, Kind, Value
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
@@ -16,6 +18,9 @@ CUTS = frozenset(
     {"detach", "detach_", "data", "variable", "call", "tensor", "zeros_like", "copy.deepcopy", "numpy"}
 )
 SUMS = frozenset({"add", "mul", "div", "mean", "sum"})
+STATES = frozenset({"lstm_state", "gru_state", "rnn_state"})
+# Anything that may cut or renew a state that is kept on the module.
+CUT_WORDS = re.compile(rb"\.detach|\bdetach\w*\(|\.data\b|repackage|deepcopy|zero_\(|fill_\(")
 
 
 class HiddenStateNotDetached(Rule):
@@ -39,6 +44,54 @@ class HiddenStateNotDetached(Rule):
                         f"at the start of each batch",
                     )
                     break
+        yield from self._kept_on_self(script)
+
+    def _kept_on_self(self, script: ScriptModel) -> Iterator[Problem]:
+        """`out, self.hidden = self.lstm(x, self.hidden)`, which nothing resets or cuts."""
+        if CUT_WORDS.search(script.source.data) is not None:
+            return
+        for fact in script.facts:
+            if (
+                fact.kind != "attribute"
+                or fact.owner is None
+                or not _fed_back(fact.value, fact.owner, fact.name)
+            ):
+                continue
+            if _set_elsewhere(script, fact):
+                continue
+            for forward in script.events_of(EventKind.FORWARD):
+                loop = forward.frame.loop()
+                if forward.target is None or fact.owner not in roots(forward.target) or loop is None:
+                    continue
+                if forward.grad and _trains_each_turn(forward, loop):
+                    yield self.problem(
+                        fact.node,
+                        f"`self.{fact.name}` keeps the state of the batch before with its graph, and nothing "
+                        f"resets or detaches it: `backward` goes back through all earlier batches (or fails "
+                        f"on freed buffers); detach it before the next batch",
+                        related=((forward.call.node, "called for each batch"),) if forward.call.node else (),
+                    )
+                    break
+
+
+def _set_elsewhere(script: ScriptModel, fact: Fact) -> bool:
+    """Whether anything but `__init__` sets the attribute anew."""
+    return any(
+        other.kind == "attribute"
+        and other.name == fact.name
+        and other.node is not fact.node
+        and not any(info.name == "__init__" for info in other.frame.functions()[:1])
+        for other in script.facts
+    )
+
+
+def _fed_back(state: Value, owner: Value, name: str) -> bool:
+    """Whether what a recurrent layer returns as its state is what it is given the next time."""
+    states = _flat([state])
+    if not states or not all(part.op in STATES for part in states):
+        return False
+    kept = owner.attrs.get(name)
+    return kept is not None and any(arg is kept for arg in states[0].args[1:])
 
 
 def _inputs(call: Value) -> list[Value]:
