@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule
 from nnlint.static.schedules import Unit, is_plateau, leaves_sight, made_by, per_epoch_of, scheduled, unit_of
 from nnlint.static.state import roots
@@ -101,6 +102,7 @@ class SchedulerOrder(Rule):
                 step.call.node,  # type: ignore[arg-type]
                 f"this {name} counts epochs ({why}) but is stepped after every batch, so the learning rate "
                 f"falls far too soon; call its `step()` once, after the loop over the batches",
+                severity=Severity.WARNING if is_plateau(scheduler) else None,
                 related=((scheduler.node, "made here"),),  # type: ignore[arg-type]
             )
         return None

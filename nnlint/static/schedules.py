@@ -25,6 +25,8 @@ LENGTHS = {
 # A decay that no one can mean after so few batches.
 FEW_BATCHES = 50
 STEEP = 0.5
+# Repeated at every batch this leaves less than a millionth after 700 batches.
+FADES = 0.98
 
 
 class Unit(Enum):
@@ -73,6 +75,14 @@ def unit_of(scheduler: Value, loop: Frame | None) -> tuple[Unit, str]:
         size, gamma = constant(scheduler, "step_size"), constant(scheduler, "gamma", 0.1)
         if isinstance(size, int) and isinstance(gamma, float) and size <= FEW_BATCHES and gamma <= STEEP:
             return Unit.EPOCH, f"{gamma:g} times the rate every {size} steps"
+    if name == "ExponentialLR":
+        gamma = constant(scheduler, "gamma")
+        if isinstance(gamma, float) and 0 < gamma <= FADES:
+            return Unit.EPOCH, f"{gamma:g} times the rate every step"
+    if is_plateau(scheduler):
+        patience = constant(scheduler, "patience", 10)
+        if isinstance(patience, int) and patience <= FEW_BATCHES:
+            return Unit.EPOCH, f"it waits for {patience} steps without improvement"
     if name == "MultiStepLR":
         gamma, given = constant(scheduler, "gamma", 0.1), argument(scheduler, "milestones")
         items = (
