@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from nnlint.capture.observe import Observation
 from nnlint.capture.plan import Place, to_json
-from nnlint.capture.versions import versions, written
+from nnlint.capture.versions import Versions, versions, written
 from nnlint.capture.watch import Batches, Listener
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Probe(Listener):
         # Within LBFGS the closure runs, and the parameters change, before the step is over.
         self._stepping = False
         # Updates by hand are seen when the next backward finds the parameters changed.
-        self._versions: dict[torch.Tensor, int] = {}
+        self._versions: Versions = {}
         self.seen.begin()
 
     def next_batch(self, batches: Batches) -> Any:
@@ -75,7 +75,7 @@ class Probe(Listener):
             self.end("training")
         self.seen.backward(losses)
         if not self.seen.steps:
-            self._versions = versions(losses)
+            self._versions = versions(losses, by_value=self._by_hand())
 
     def stepping(self, optimizer: Optimizer) -> None:
         # A second step of one optimizer is the next turn; what led to it belongs there.
@@ -105,4 +105,10 @@ class Probe(Listener):
 
     def _updated(self) -> bool:
         """Whether the script has updated parameters by hand."""
-        return not self.seen.steps and not self._stepping and written(self._versions)
+        return (
+            not self.seen.steps and not self._stepping and written(self._versions, by_value=self._by_hand())
+        )
+
+    def _by_hand(self) -> bool:
+        """Whether there is no optimizer that could do it."""
+        return not self.host.watch.living_optimizers()

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from nnlint.capture import batch as batches_of
 from nnlint.capture.plan import Continuation, Step, Trajectory, to_json
-from nnlint.capture.versions import versions, written
+from nnlint.capture.versions import Versions, versions, written
 from nnlint.capture.watch import Batches, Listener
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Runner(Listener):
         # Within LBFGS the closure runs, and the parameters change, before the step is over.
         self._stepping = False
         # Of the parameters at the last backward: how updates by hand are seen.
-        self._versions: dict[torch.Tensor, int] = {}
+        self._versions: Versions = {}
         self._state = torch.get_rng_state()
         self._told = self.started
         if trigger == "loader":
@@ -69,10 +69,10 @@ class Runner(Listener):
         return None
 
     def backward(self, losses: tuple[torch.Tensor, ...]) -> None:
-        if not self._optimizers and not self._stepping:
-            if written(self._versions):
+        if not self.host.watch.living_optimizers() and not self._stepping:
+            if written(self._versions, by_value=True):
                 self._updated(-1)
-            self._versions = versions(losses)
+            self._versions = versions(losses, by_value=True)
         # Of several before one step (accumulation, a closure, a second look) the first speaks for it.
         if not self._heard:
             self._heard = True

@@ -98,6 +98,16 @@ for step in range(100):
         weight.grad.zero_()
 """
 
+BY_HAND_THROUGH_DATA = """
+net = nn.Linear(6, 1)
+for step in range(100):
+    net.zero_grad()
+    loss = F.smooth_l1_loss(net(features), features.sum(1, keepdim=True))
+    loss.backward()
+    for parameter in net.parameters():
+        parameter.data.add_(-0.1 * parameter.grad)
+"""
+
 TRAINER = """
 class Trainer:
     def __init__(self, network, loader):
@@ -130,5 +140,6 @@ ALL = {
     "two networks": GAN,
     "closure": CLOSURE,
     "by hand": BY_HAND,
+    "by hand, through data": BY_HAND_THROUGH_DATA,
     "trainer class": TRAINER,
 }
