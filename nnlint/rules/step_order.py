@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.rule import Problem, Rule
-from nnlint.static.updates import GRADIENTS, Update, covers, implied, touches, updates, writes_gradients
-from nnlint.static.values import Event, EventKind, Kind
+from nnlint.static.updates import (
+    GRADIENTS,
+    Update,
+    constructed,
+    covers,
+    implied,
+    touches,
+    trained,
+    updates,
+    writes_gradients,
+)
+from nnlint.static.values import Event, EventKind, Kind, Value
 
 if TYPE_CHECKING:
     import libcst as cst
@@ -15,6 +26,9 @@ if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
 HIDES = frozenset({EventKind.OPAQUE})
+HARMLESS = ("builtins.", "numpy.", "math.")
+# Words of files that compute gradients in one way or another.
+COMPUTES = re.compile(rb"backward|\.grad\b|autograd|torch\.func|functorch|closure|deepspeed|lightning|apex")
 
 
 class StepOrder(Rule):
@@ -28,6 +42,7 @@ class StepOrder(Rule):
             if found is not None:
                 yield found
         yield from self._never_stepped(script)
+        yield from self._never_computed(script)
 
     def _cleared(self, script: ScriptModel, update: Update) -> Problem | None:
         """`zero_grad` between `backward` and `step`."""
@@ -112,6 +127,42 @@ class StepOrder(Rule):
                 f"trained; call it after `backward()`",
             )
             return
+
+    def _never_computed(self, script: ScriptModel) -> Iterator[Problem]:
+        """A loop that computes a loss and steps, in a file in which nothing can compute gradients."""
+        if COMPUTES.search(script.source.data) is not None:
+            return
+        for step in script.events_of(EventKind.STEP):
+            loop, optimizer = step.frame.loop(), step.target
+            if loop is None or optimizer is None or step.call.node is None or step.call.args[1:]:
+                continue
+            if not constructed(optimizer) or not trained(optimizer) or step.call.op == "scaler.step":
+                continue
+            losses = [e.call for e in loop.events if e.kind is EventKind.LOSS and e.time < step.time]
+            if not losses or any(event.kind in HIDES for event in script.events) or step.call.args:
+                continue
+            if any(_unseen(call) for call in _given(script, losses)):
+                continue
+            yield self.problem(
+                step.call.node,
+                f"`{script.text(step.call.node)}` follows no `backward()`: the loss is computed and never "
+                f"back-propagated, so no parameter has a gradient and nothing is trained; call "
+                f"`{script.name_of(losses[-1], 'loss')}.backward()` first",
+                related=tuple((loss.node, "the loss") for loss in losses[-1:] if loss.node is not None),
+            )
+            return
+
+
+def _unseen(call: Value) -> bool:
+    """Whether the file does not show what a call does with what it is given."""
+    return call.op in {"call", "module_call"} or ("." in call.op and not call.op.startswith(HARMLESS))
+
+
+def _given(script: ScriptModel, losses: list[Value]) -> Iterator[Value]:
+    """The calls that get one of these losses."""
+    for call in script.calls:
+        if any(value.derives_from(losses) for value in (*call.args, *call.kwargs.values())):
+            yield call
 
 
 def _stepped_between(update: Update, backward: Event, clear: Event) -> bool:
