@@ -52,7 +52,7 @@ def _run(plan: Plan, channel: Channel, shut: jail.Jail) -> NoReturn:
     try:
         from nnlint.capture.host import Host
     except ImportError as error:
-        channel.send("end", f"torch cannot be imported: {error}")
+        channel.send("end", f"torch cannot be imported ({error}): pip install 'nnlint[run]'")
         os._exit(0)
     _seed(plan.seed)
     # Our own name and options are not the script's business.
