@@ -268,6 +268,8 @@ def loader_method(
         call = reader.make(Kind.CONST, "loader.set_epoch", node, args, kwargs, base)
         reader.event(EventKind.SET_EPOCH, call, base)
         return reader.record_call(call)
+    if name in {"__next__", "next"} and not args:  # iter(loader).next(), as it was once written
+        return reader.iterate(base, node)
     return None
 
 

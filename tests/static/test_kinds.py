@@ -180,3 +180,16 @@ def test_a_class_in_a_function_is_read_as_a_module() -> None:
     )
     (dropped,) = script.calls_of("dropout")
     assert dropped.receiver is not None and dropped.receiver.kind is Kind.MODULE
+
+
+def test_an_iterator_gives_batches_however_it_is_asked() -> None:
+    script = model_of(
+        """
+        from torch.utils.data import DataLoader
+        loader = DataLoader([])
+        a = next(iter(loader))
+        b = iter(loader).__next__()
+        c = iter(loader).next()
+        """
+    )
+    assert [value_named(script, name).op for name in "abc"] == ["batch"] * 3
