@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -82,6 +82,12 @@ class Sighting:
     related: tuple[tuple[Place | None, str], ...] = ()
     severity: Severity | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `b`, `c` and 2 more."""
+    more = f" and {len(names) - 3} more" if names[3:] else ""
+    return ", ".join(f"`{name}`" for name in names[:3]) + more
 
 
 class RuleError(Exception):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Rule, Sighting
+from nnlint.rule import Rule, Sighting, listed
 
 if TYPE_CHECKING:
     from nnlint.capture.supervise import Capture
@@ -28,8 +28,6 @@ class DeadUpdate(Rule):
         if not still or (len(still) == len(due) and not _plain(step.optimizers)):
             return
         names = [parameter.name for _, parameter in still]
-        shown = ", ".join(f"`{name}`" for name in names[:3])
-        shown += f" and {len(names) - 3} more" if names[3:] else ""
         place = next(
             (
                 step.optimizers[number].place
@@ -42,7 +40,7 @@ class DeadUpdate(Rule):
         smallest = min(parameter.lr * parameter.grad_norm for _, parameter in still)
         yield Sighting(
             place,
-            f"{shown} had a gradient and did not change when the optimizer stepped: the update is smaller "
+            f"{listed(names)} had a gradient and did not change when the optimizer stepped: the update is smaller "
             "than the precision of the weights; raise the learning rate, or keep the weights in float32",
             evidence={
                 "parameters": names,

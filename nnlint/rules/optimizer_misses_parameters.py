@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from nnlint.finding import Severity
-from nnlint.rule import Problem, Rule, Sighting
+from nnlint.rule import Problem, Rule, Sighting, listed
 from nnlint.static.holdings import Holding, holding, part_of, stepped_after, touched
 from nnlint.static.layers import built_here, has_weights
 from nnlint.static.state import roots
@@ -47,12 +47,10 @@ class OptimizerMissesParameters(Rule):
                 if parameter.requires_grad and parameter.has_grad and not parameter.optimizers
             ]
             if missed:
-                shown = ", ".join(f"`{name}`" for name in missed[:3])
-                shown += f" and {len(missed) - 3} more" if missed[3:] else ""
                 optimizer = next(optimizer for optimizer in step.optimizers if optimizer.steps)
                 yield Sighting(
                     optimizer.place or root.place,
-                    f"{shown} of `{root.class_name}` received a gradient in the first training step, and no "
+                    f"{listed(missed)} of `{root.class_name}` received a gradient in the first training step, and no "
                     "optimizer holds it: it stays as it was initialised; pass it to the optimizer, or set "
                     "requires_grad to False if it is meant to stay",
                     related=((root.place, "the model is called here"),),

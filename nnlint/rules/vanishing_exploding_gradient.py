@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Rule, Sighting
+from nnlint.rule import Rule, Sighting, listed
 
 if TYPE_CHECKING:
     from nnlint.capture.supervise import Capture
@@ -23,11 +23,9 @@ class VanishingExplodingGradient(Rule):
         stepped = [parameter for root in step.roots for parameter in root.parameters if parameter.steps]
         broken = [parameter.name for parameter in stepped if not parameter.finite]
         if broken:
-            shown = ", ".join(f"`{name}`" for name in broken[:3])
-            more = f" and {len(broken) - 3} more" if broken[3:] else ""
             yield Sighting(
                 place,
-                f"the first gradients of {shown}{more} are NaN or Inf, and the optimizer steps with them: "
+                f"the first gradients of {listed(broken)} are NaN or Inf, and the optimizer steps with them: "
                 "the weights are lost from here on; look for a division, log or sqrt that meets zero, or an "
                 "input that is not finite",
                 evidence={"parameters": broken},
