@@ -27,8 +27,11 @@ class GanGraphLeak(Rule):
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         if not script.complete:
             return
+        found_turns = list(turns(script))
+        if any(turn.own and not any(_may_use(turn, event) for event in turn.own) for turn in found_turns):
+            return  # an optimizer steps on the other network's loss: crossed-networks says so
         told = False
-        for turn in turns(script):
+        for turn in found_turns:
             for problem in self._leak(script, turn):
                 told = True
                 yield problem
@@ -79,6 +82,10 @@ class GanGraphLeak(Rule):
                     related=((backward.call.node, "back-propagated here"),) if backward.call.node else (),
                 )
                 return
+
+
+def _may_use(turn: Turn, backward: Event) -> bool:
+    return backward.target is None or may_reach(backward.target, turn.inside)
 
 
 def _called(script: ScriptModel, output: Value) -> str:
