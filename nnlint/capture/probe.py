@@ -36,6 +36,7 @@ class Probe(Listener):
             self.seen.loader, self.seen.batch = batches.loader, batch
         self.given = 0
         self.calls = 0
+        self._differentiated = False
         # Within LBFGS the closure runs, and the parameters change, before the step is over.
         self._stepping = False
         # Updates by hand are seen when the next backward finds the parameters changed.
@@ -48,15 +49,15 @@ class Probe(Listener):
         if self.seen.steps or self._updated():
             # With two loaders in step, the first one is asked first again; otherwise the loop is the other's.
             self.end("training" if batches.loader is ours or ours is None else "another loader's")
-        if not self.seen.losses and self.given > _PATIENCE:
+        if not self._trained() and self.given > _PATIENCE:
             self.end("no backward")
-        if batches.loader is ours and batches is not self._batches() and not self.seen.losses:
+        if batches.loader is ours and batches is not self._batches() and not self._trained():
             # That was a look at one batch; the loop begins anew.
             self.end("another loop's")
         try:
             return next(batches.inner)
         except StopIteration:
-            if batches.loader is ours and not self.seen.losses:
+            if batches.loader is ours and not self._trained():
                 self.end("no backward")
             raise
 
@@ -108,6 +109,13 @@ class Probe(Listener):
         return (
             not self.seen.steps and not self._stepping and written(self._versions, by_value=self._by_hand())
         )
+
+    def differentiated(self) -> None:
+        self._differentiated = True
+
+    def _trained(self) -> bool:
+        """Whether anything was differentiated."""
+        return self._differentiated or bool(self.seen.losses)
 
     def _by_hand(self) -> bool:
         """Whether there is no optimizer that could do it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import sysconfig
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -34,6 +34,9 @@ class Listener:
 
     def backward(self, losses: tuple[torch.Tensor, ...]) -> None:
         """Gradients of these are about to be computed."""
+
+    def differentiated(self) -> None:
+        """torch.autograd.grad is called: for a penalty, an inner loop, an update by hand."""
 
     def first_batch(self, batches: Batches, batch: Any) -> Any:
         """The batch at which this listener took over; what it gives goes to the script."""
@@ -95,27 +98,29 @@ class Watch:
         self.hear_calls()
         backward, grad, build = torch.autograd.backward, torch.autograd.grad, Optimizer.__init__
 
-        def watched(differentiate: Callable[..., Any]) -> Callable[..., Any]:
-            def hearing(of: Any, *args: Any, **kwargs: Any) -> Any:
-                # While calls of functions are watched, torch calls this a second time for the same backward.
-                if self._differentiating:
-                    return differentiate(of, *args, **kwargs)
-                self._differentiating = True
-                try:
-                    self.listener.backward(_tuple(of))
-                    return differentiate(of, *args, **kwargs)
-                finally:
-                    self._differentiating = False
+        def watched_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
+            # While calls of functions are watched, torch calls this a second time for the same backward.
+            if self._differentiating:
+                backward(tensors, *args, **kwargs)
+                return
+            self._differentiating = True
+            try:
+                self.listener.backward(_tuple(tensors))
+                backward(tensors, *args, **kwargs)
+            finally:
+                self._differentiating = False
 
-            return hearing
+        def watched_grad(*args: Any, **kwargs: Any) -> Any:
+            self.listener.differentiated()
+            return grad(*args, **kwargs)
 
         def watched_build(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
             build(optimizer, *args, **kwargs)
             self.optimizers.append(weakref.ref(optimizer))
             self.built[optimizer] = user_place()
 
-        torch.autograd.backward = watched(backward)
-        torch.autograd.grad = watched(grad)
+        torch.autograd.backward = watched_backward
+        torch.autograd.grad = watched_grad
         Optimizer.__init__ = watched_build  # type: ignore[assignment,method-assign]
         register_optimizer_step_pre_hook(lambda optimizer, _, __: self.listener.stepping(optimizer))
         register_optimizer_step_post_hook(lambda optimizer, _, __: self.listener.stepped(optimizer))

@@ -40,8 +40,9 @@ class DeadUpdate(Rule):
         smallest = min(parameter.lr * parameter.grad_norm for _, parameter in still)
         yield Sighting(
             place,
-            f"{listed(names)} had a gradient and did not change when the optimizer stepped: the update is smaller "
-            "than the precision of the weights; raise the learning rate, or keep the weights in float32",
+            f"{listed(names)} had a gradient and did not change when the optimizer stepped: the update is "
+            "smaller than the precision of the weights; raise the learning rate, or keep the weights in "
+            "float32",
             evidence={
                 "parameters": names,
                 "lr": still[0][1].lr,

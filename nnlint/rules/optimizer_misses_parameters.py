@@ -50,9 +50,9 @@ class OptimizerMissesParameters(Rule):
                 optimizer = next(optimizer for optimizer in step.optimizers if optimizer.steps)
                 yield Sighting(
                     optimizer.place or root.place,
-                    f"{listed(missed)} of `{root.class_name}` received a gradient in the first training step, and no "
-                    "optimizer holds it: it stays as it was initialised; pass it to the optimizer, or set "
-                    "requires_grad to False if it is meant to stay",
+                    f"{listed(missed)} of `{root.class_name}` received a gradient in the first training "
+                    "step, and no optimizer holds it: it stays as it was initialised; pass it to the "
+                    "optimizer, or set requires_grad to False if it is meant to stay",
                     related=((root.place, "the model is called here"),),
                     evidence={"parameters": missed},
                 )

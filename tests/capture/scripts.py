@@ -98,6 +98,18 @@ for step in range(100):
         weight.grad.zero_()
 """
 
+GRADIENT_PENALTY = """
+critic = nn.Linear(6, 1)
+opt = torch.optim.Adam(critic.parameters())
+for step in range(100):
+    opt.zero_grad()
+    mixed = torch.randn(16, 6, requires_grad=True)
+    slope = torch.autograd.grad(outputs=critic(mixed).sum(), inputs=mixed, create_graph=True)[0]
+    loss = critic(features).mean() + ((slope.norm(2, dim=1) - 1) ** 2).mean()
+    loss.backward()
+    opt.step()
+"""
+
 BY_HAND_THROUGH_DATA = """
 net = nn.Linear(6, 1)
 for step in range(100):
@@ -140,6 +152,7 @@ ALL = {
     "two networks": GAN,
     "closure": CLOSURE,
     "by hand": BY_HAND,
+    "gradient penalty": GRADIENT_PENALTY,
     "by hand, through data": BY_HAND_THROUGH_DATA,
     "trainer class": TRAINER,
 }
