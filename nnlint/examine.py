@@ -71,6 +71,11 @@ def examine(
         findings.extend(result.findings)
         not_run.extend(result.not_run)
         sources[name] = result.text
+    names = {finding.name for finding in findings}
+    silent = {rule.page.name for rule in rules if names.intersection(rule.explained_by)}
+    findings = [
+        finding for finding in findings if finding.tier is not Tier.EXPERIMENT or finding.name not in silent
+    ]
     report = Report(
         findings=tuple(sorted(findings)),
         not_run=tuple(not_run),

@@ -107,6 +107,9 @@ class Rule:
     # What `check_runs` needs beyond the first training iteration. The same one is run once for all rules.
     continuations: ClassVar[tuple[Continuation, ...]] = ()
 
+    # Names of rules whose findings explain what this one sees in a run, and so silence it.
+    explained_by: ClassVar[tuple[str, ...]] = ()
+
     def __init_subclass__(cls, page: Page | None = None) -> None:
         super().__init_subclass__()
         module = cls.__module__.rpartition(".")[2]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 class EverythingFrozen(Rule):
     words = ("requires_grad",)
+    explained_by = ("non-differentiable-loss",)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         freezes = list(script.events_of(EventKind.FREEZE))

@@ -179,7 +179,8 @@ def test_a_class_in_a_function_is_read_as_a_module() -> None:
         """
     )
     (dropped,) = script.calls_of("dropout")
-    assert dropped.receiver is not None and dropped.receiver.kind is Kind.MODULE
+    assert dropped.receiver is not None
+    assert dropped.receiver.kind is Kind.MODULE
 
 
 def test_an_iterator_gives_batches_however_it_is_asked() -> None:
