@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.rule import Problem, Rule, Sighting
-from nnlint.static.holdings import Holding, by_name, holding, part_of, stepped_after, touched
+from nnlint.static.holdings import Holding, by_name, holding, made_over, part_of, stepped_after, touched
 from nnlint.static.values import Event, EventKind, Kind, Value
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ class EverythingFrozen(Rule):
                 continue
             found = [_frozen(script, module, optimizer, freezes, thaws) for module in held.modules]
             first = found[0]
+            if first is not None and made_over(script, held.modules, first.time, optimizer.time):
+                continue
             if first is None or None in found or not stepped_after(script, optimizer, optimizer.time):
                 continue
             yield self._problem(script, optimizer, held, first)

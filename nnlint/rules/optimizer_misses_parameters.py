@@ -9,7 +9,7 @@ import libcst as cst
 
 from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule, Sighting, listed
-from nnlint.static.holdings import Holding, holding, part_of, stepped_after, touched
+from nnlint.static.holdings import Holding, holding, made_over, part_of, stepped_after, touched
 from nnlint.static.layers import built_here, has_weights
 from nnlint.static.state import roots
 from nnlint.static.torch_api import CUTS_GRADIENT, WRAPPERS
@@ -108,6 +108,8 @@ class OptimizerMissesParameters(Rule):
             ):
                 continue
             if any(other.time > event.time for other in script.optimizers):
+                continue
+            if any(made_over(script, own.modules, e.time, optimizer.time) for e in frozen):
                 continue
             assert optimizer.node is not None
             yield self.problem(

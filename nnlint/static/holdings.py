@@ -111,3 +111,14 @@ def stepped_after(script: ScriptModel, optimizer: Value, time: int) -> bool:
         and any(part is optimizer for part in roots(event.target))
         for event in script.events_of(EventKind.STEP)
     )
+
+
+def made_over(script: ScriptModel, modules: list[Value], since: int, until: int) -> bool:
+    """Whether a method that cannot be seen may have put new layers into one of them, as adapters are."""
+    return any(
+        call.op.startswith(".")
+        and call.receiver is not None
+        and since < call.time < until
+        and any(part is module for part in roots(call.receiver) for module in modules)
+        for call in script.calls
+    )
