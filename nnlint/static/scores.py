@@ -87,15 +87,23 @@ def is_raw(value: Value) -> bool:
 
 def is_data(value: Value | None) -> bool:
     """Whether it surely comes from the data or a constant tensor, not from a network."""
-    return bool(surely(value, _is_datum))
+    return _is_data(value, set())
 
 
-def _is_datum(value: Value) -> bool:
+def _is_data(value: Value | None, asked: set[int]) -> bool:
+    return bool(surely(value, lambda part: _is_datum(part, asked)))
+
+
+def _is_datum(value: Value, asked: set[int]) -> bool:
+    # A sum carried round a loop is made of itself: what else goes into it decides.
+    if id(value) in asked:
+        return True
+    asked.add(id(value))
     if value.op == "one_hot":
-        return is_data(value.input)
+        return _is_data(value.input, asked)
     if value.op in ARITHMETIC:
         operands = [arg for arg in value.args if arg.kind not in (Kind.CONST, Kind.NUMBER)]
-        return bool(operands) and all(is_data(arg) for arg in operands)
+        return bool(operands) and all(_is_data(arg, asked) for arg in operands)
     if value.op in FACTORIES:
         return "requires_grad" not in value.kwargs and not _network_inside(value)
     return value.op in {"batch", "batch_item"}
