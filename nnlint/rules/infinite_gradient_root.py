@@ -64,7 +64,8 @@ def _is_distance(value: Value) -> bool:
     """The squared distance of two points along an axis, or of two squares: zero for single samples, unlike a
     mean over everything."""
     if value.op == "add" and len(value.args) == 2:
-        return all(bool(surely(part, _is_square)) for part in value.args)
+        # `d ** 2 + c ** 2` with a given c never is 0: that is how the pseudo-Huber loss is written.
+        return all(bool(surely(part, _is_square)) and in_training_graph(part) for part in value.args)
     if value.op != "sum" or not value.args:
         return False
     along = "dim" in value.kwargs or "axis" in value.kwargs or len(value.args) > 1

@@ -156,10 +156,13 @@ def root(value: Value, exponent: float) -> tuple[Value | None, float]:
     for _ in range(_DEEPEST):
         if value.alts:
             return None, 0.0
-        if value.op in ROOTS and value.args:
-            return _number(value.args[0]), exponent * 0.5
-        if value.op == "rsqrt" and value.args:
-            return _number(value.args[0]), exponent * -0.5
+        if value.op in ROOTS | {"rsqrt"} and value.args:
+            exponent *= -0.5 if value.op == "rsqrt" else 0.5
+            value = _number(value.args[0])
+            # Query and key may each be scaled by the fourth root.
+            if value.op not in ROOTS | {"rsqrt"}:
+                return value, exponent
+            continue
         if value.op in POWERS and len(value.args) == 2:
             power = value.args[1].const
             if type(power) not in (int, float):
