@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import libcst as cst
 
@@ -15,6 +15,9 @@ from nnlint.static.values import EventKind, Fact, Frame, Kind, Value
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
+
+# One side of a comparison: as it is written, and what it is.
+_Side: TypeAlias = "tuple[cst.BaseExpression, Value]"
 
 KEEPS = {"lt": Better.LOWER, "le": Better.LOWER, "gt": Better.HIGHER, "ge": Better.HIGHER}
 EXTREMES = {
@@ -86,33 +89,37 @@ def _under_test(script: ScriptModel, fact: Fact) -> Iterator[Selection]:
         if frame.value is None or not isinstance(frame.node, (cst.If, cst.IfExp)):
             continue
         for test in comparisons(frame.value):
-            node = test.node
-            if not isinstance(node, cst.Comparison) or len(node.comparisons) != 1:
-                continue
-            sides = ((node.left, test.args[0]), (node.comparisons[0].comparator, test.args[1]))
-            for position in (0, 1):
-                new_node, new = sides[1 - position]
-                best_node, best, margin, sign = _without_margin(*sides[position])
+            for node, kept, (new_node, new), keeps in _readings(test):
+                best_node, best, margin, sign = _without_margin(*kept)
                 if (
                     _last(best_node) != fact.name
                     or not _same_place(best_node, fact)
                     or not _is_figure(new_node, new, fact)
                 ):
                     continue
-                keeps = KEEPS[test.op]
-                # `best > new` keeps the lower one, and so does the other branch of `new > best`.
-                flips = (position == 0) + (frame.branch is False)
                 yield Selection(
                     node=node,
                     name=script.text(new_node),
                     new=new,
                     best_name=script.text(best_node),
                     best=best,
-                    keeps=keeps.opposite if flips % 2 else keeps,
+                    # The other branch of `new > best` keeps the lower one.
+                    keeps=keeps.opposite if frame.branch is False else keeps,
                     frame=frame,
                     margin=margin,
                     margin_sign=sign,
                 )
+
+
+def _readings(test: Value) -> Iterator[tuple[cst.Comparison, _Side, _Side, Better]]:
+    """Both ways to read a comparison: what was kept so far, what is new, and what is kept where it holds."""
+    node = test.node
+    if not isinstance(node, cst.Comparison) or len(node.comparisons) != 1:
+        return
+    left, right = (node.left, test.args[0]), (node.comparisons[0].comparator, test.args[1])
+    # `best > new` keeps the lower one.
+    yield node, left, right, KEEPS[test.op].opposite
+    yield node, right, left, KEEPS[test.op]
 
 
 def comparisons(test: Value) -> Iterator[Value]:
@@ -212,15 +219,9 @@ def _flags(script: ScriptModel) -> Iterator[Selection]:
         test = fact.value
         if fact.kind not in {"name", "attribute"} or "best" not in fact.name.lower() or test.op not in KEEPS:
             continue
-        node = test.node
-        if not isinstance(node, cst.Comparison) or len(node.comparisons) != 1:
-            continue
-        sides = ((node.left, test.args[0]), (node.comparisons[0].comparator, test.args[1]))
-        for position in (0, 1):
-            best_node, best, margin, sign = _without_margin(*sides[position])
-            new_node, new = sides[1 - position]
+        for node, kept, (new_node, new), keeps in _readings(test):
+            best_node, best, margin, sign = _without_margin(*kept)
             if "best" in _last(best_node).lower() and "best" not in _last(new_node).lower():
-                keeps = KEEPS[test.op] if position == 1 else KEEPS[test.op].opposite
                 yield Selection(
                     node=node,
                     name=script.text(new_node),
@@ -243,15 +244,8 @@ def _of_lists(script: ScriptModel) -> Iterator[Selection]:
         if frame.value is None or not _keeps_weights(script, frame):
             continue
         for test in comparisons(frame.value):
-            node = test.node
-            if not isinstance(node, cst.Comparison) or len(node.comparisons) != 1:
-                continue
-            for position, other in ((0, 1), (1, 0)):
-                extreme, new = test.args[position], test.args[other]
-                history_node = node.left if position == 0 else node.comparisons[0].comparator
-                new_node = node.comparisons[0].comparator if position == 0 else node.left
+            for node, (history_node, extreme), (new_node, new), keeps in _readings(test):
                 if extreme.op in EXTREMES and len(extreme.args) == 1 and new.kind is not Kind.CONST:
-                    keeps = KEEPS[test.op] if position == 1 else KEEPS[test.op].opposite
                     yield Selection(
                         node=node,
                         name=script.text(new_node),
