@@ -1,7 +1,8 @@
-"""The three tiers on one script: it is run, the rules judge what was seen, and its source is linted."""
+"""The tiers on one script: it is run, the rules judge what was seen, and its source is linted."""
 
 from __future__ import annotations
 
+import linecache
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -12,7 +13,6 @@ from nnlint.capture.plan import Continuation, Place
 from nnlint.capture.supervise import Capture, Progress, capture
 from nnlint.engine import Linter, describe, one_line
 from nnlint.finding import Finding, NotRun, Related, Report, Span, Tier
-from nnlint.lines import split_lines
 from nnlint.rule import Rule, Sighting
 
 TIERS = ("S", "E")
@@ -124,9 +124,7 @@ def _spot(place: Place | None, target: str) -> tuple[str, Span]:
     # The script is named as the user has named it; other files as short as they can be.
     if Path(filename).is_absolute() and Path(filename).is_relative_to(Path.cwd()):
         filename = str(Path(filename).relative_to(Path.cwd()))
-    try:
-        line = split_lines(Path(filename).read_text(encoding="utf-8"))[place.row - 1]
-    except (OSError, UnicodeDecodeError, IndexError):
-        return filename, Span.of(place.row, 1, place.row, 1)
+    # Empty where the file cannot be read: a cell of a notebook, a file that is gone.
+    line = linecache.getline(filename, place.row)
     start = len(line) - len(line.lstrip())
     return filename, Span.of(place.row, start + 1, place.row, max(len(line.rstrip()), start) + 1)

@@ -7,7 +7,6 @@ scout forks the continuations, each a `Runner`, and ends; if not, it goes on to 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
@@ -126,11 +125,8 @@ class Scout(Listener):
                 self._become(host.plan.role, trigger, place, batches, batch)
             return
         verdict = self._fork(f"probe {number}", lambda: self._become("probe", trigger, place, batches, batch))
-        if self.changed or verdict is None:
-            return
-        if verdict != "training":
-            return
-        self._continue(trigger, place, batches, batch)
+        if verdict == "training":
+            self._continue(trigger, place, batches, batch)
 
     def _continue(self, trigger: str, place: Place | None, batches: Batches | None, batch: Any) -> None:
         """Run every continuation, so many at a time, and end; returns only in the children."""
@@ -178,7 +174,7 @@ class Scout(Listener):
         verdict = None
         for line in bytes(data).splitlines():
             if line.startswith(b"verdict\t"):
-                verdict = line.split(b"\t", 1)[1].decode().split("\t")[0]
+                verdict = line.removeprefix(b"verdict\t").decode()
             host.channel.pass_on(line)
         if verdict is None:
             host.channel.send("died", f"probe\t{_describe(status)}")
@@ -186,8 +182,6 @@ class Scout(Listener):
 
     def _prepare(self, name: str, pipe: int) -> None:
         """What a forked process does first."""
-        with contextlib.suppress(AttributeError):
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
         self.host.channel.replace(pipe)
         self.host.branch(name.replace(" ", "-"))
 
