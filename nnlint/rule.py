@@ -142,12 +142,16 @@ class Rule:
         node: cst.CSTNode,
         message: str,
         *,
-        related: tuple[tuple[cst.CSTNode, str], ...] = (),
+        related: tuple[tuple[cst.CSTNode | None, str], ...] = (),
         fix: Draft | None = None,
         severity: Severity | None = None,
         **evidence: Any,
     ) -> Problem:
-        """A problem at `node`; `severity` only where it differs from the page's."""
+        """A problem at `node`; `severity` only where it differs from the page's.
+
+        A related place without a node, as of a value that no expression of the file makes, is left out.
+        """
         if fix is not None and self.page.fix is None:
             raise RuleError(f"{self.page.name} offers a fix, but its page says `fix: none`")
-        return Problem(node, message, related, fix, severity, evidence)
+        places = tuple((place, what) for place, what in related if place is not None)
+        return Problem(node, message, places, fix, severity, evidence)

@@ -56,7 +56,7 @@ class AmpOrder(Rule):
                 f"the loss was scaled before `backward()`, but `{name}` steps on the scaled gradients, "
                 f"which are tens of thousands of times too large; call `scaler.step({name})` and "
                 f"`scaler.update()`",
-                related=((backward.call.node, "scales the loss"),) if backward.call.node is not None else (),
+                related=((backward.call.node, "scales the loss"),),
             )
         if backward.call.node is None or any(
             event.kind is EventKind.BACKWARD and _is_scaled(event) is not False

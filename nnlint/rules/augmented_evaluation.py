@@ -66,7 +66,7 @@ class AugmentedEvaluation(Rule):
             place,
             f"{said} (`{name_of_step(step)}`): the figures are too low and change from run to run; build "
             f"the evaluation data with a transform of its own",
-            related=((step.node, "the random transform"),) if step.node is not None else (),
+            related=((step.node, "the random transform"),),
         )
 
 

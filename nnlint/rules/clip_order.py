@@ -90,7 +90,7 @@ class ClipOrder(Rule):
             clip.call.node,
             f"these gradients are still multiplied by the loss scale, so the threshold clips nearly all of "
             f"them away; call `{scaler}.unscale_({optimizer})` before clipping",
-            related=((backward.call.node, "scales the loss"),) if backward.call.node is not None else (),
+            related=((backward.call.node, "scales the loss"),),
         )
 
     def _in_lightning(self, script: ScriptModel, clip: Event) -> Problem | None:

@@ -40,9 +40,7 @@ class ConditionalStep(Rule):
                         f"`{name}` steps after every batch while its gradients are cleared only every few "
                         f"batches, so each step repeats the gradients of the batches before; put the step "
                         f"under the same test",
-                        related=tuple(
-                            (e.call.node, "cleared here") for e in clears[:1] if e.call.node is not None
-                        ),
+                        related=tuple((e.call.node, "cleared here") for e in clears[:1]),
                     )
             elif self._discards(update, test):
                 yield self.problem(
@@ -50,9 +48,7 @@ class ConditionalStep(Rule):
                     f"`{name}` steps only on some batches but the gradients of every batch are cleared, so "
                     f"those of the others are thrown away; step after every batch, or clear the gradients "
                     f"under the same test",
-                    related=tuple(
-                        (e.call.node, "cleared every turn") for e in clears[:1] if e.call.node is not None
-                    ),
+                    related=tuple((e.call.node, "cleared every turn") for e in clears[:1]),
                 )
 
     def _discards(self, update: Update, test: object) -> bool:

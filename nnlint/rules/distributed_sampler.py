@@ -59,7 +59,7 @@ class DistributedSampler(Rule):
                     f"`{script.name_of(model, 'the replicas')}` sees each sample once a process in every "
                     f"epoch, and processes with one seed see the same batches; give the loader "
                     f"`sampler=DistributedSampler(…)`",
-                    related=((model.node, "wrapped here"),) if model.node is not None else (),
+                    related=((model.node, "wrapped here"),),
                 )
 
     def _same_order(self, script: ScriptModel, trained: list[DataPass]) -> Iterator[Problem]:
@@ -74,7 +74,7 @@ class DistributedSampler(Rule):
                         part.node,
                         f"`{name}.set_epoch` is never called, so every epoch draws the same order on every "
                         f"process; call `{name}.set_epoch(epoch)` at the start of each epoch",
-                        related=((loader.node, "the training loader"),) if loader.node is not None else (),
+                        related=((loader.node, "the training loader"),),
                     )
 
 

@@ -71,7 +71,7 @@ class EvaluatingOnTrainingData(Rule):
                 f"`{name}` loads `{script.name_of(dataset, 'the training set')}`, the data that "
                 f"`{name_of_loader(other)}` trains "
                 f"on, so its figures say nothing about unseen data; give it the data set that was held out",
-                related=((other.node, "the training loader"),) if other.node is not None else (),
+                related=((other.node, "the training loader"),),
             )
         if dataset.op != training.op or dataset.node is training.node or dataset.node is None:
             return None
@@ -91,7 +91,7 @@ class EvaluatingOnTrainingData(Rule):
             f"`{dataset.name or name}` is built with `{own[1]}` like the training set, so `{name}` "
             f"evaluates on the "
             f"samples that the model was trained on; build it from the held-out split",
-            related=((training.node, "the training set"),) if training.node is not None else (),
+            related=((training.node, "the training set"),),
         )
 
 

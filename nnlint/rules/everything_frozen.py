@@ -57,7 +57,7 @@ class EverythingFrozen(Rule):
             f"every parameter of {names} that this optimizer holds is frozen (requires_grad "
             "is False), so its steps "
             f"change nothing; set requires_grad to True for what is to be trained, or freeze the other part",
-            related=((freeze.call.node, "frozen here"),) if freeze.call.node is not None else (),
+            related=((freeze.call.node, "frozen here"),),
         )
 
 

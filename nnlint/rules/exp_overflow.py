@@ -37,7 +37,7 @@ class ExpOverflow(Rule):
                     call.node,
                     f"this is {what} written out: `exp` overflows to inf beyond 88 (11 in float16), "
                     f"and nothing bounds `{name}`, so the result or its gradient becomes NaN; use `{better}`",
-                    related=((exponential.node, "overflows here"),) if exponential.node is not None else (),
+                    related=((exponential.node, "overflows here"),),
                 )
 
 

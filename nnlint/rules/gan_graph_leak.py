@@ -79,7 +79,7 @@ class GanGraphLeak(Rule):
                     f"`{judge}` is given the output of `{maker}` with its graph, so "
                     f"`{script.text(backward.call.node, 40)}` goes on into `{maker}`, which this step does "
                     f"not train: its gradients {fate}; {repair}",
-                    related=((backward.call.node, "back-propagated here"),) if backward.call.node else (),
+                    related=((backward.call.node, "back-propagated here"),),
                 )
                 return
 

@@ -69,7 +69,7 @@ class HiddenStateNotDetached(Rule):
                         f"`self.{fact.name}` keeps the state of the batch before with its graph, and nothing "
                         f"resets or detaches it: `backward` goes back through all earlier batches (or fails "
                         f"on freed buffers); detach it before the next batch",
-                        related=((forward.call.node, "called for each batch"),) if forward.call.node else (),
+                        related=((forward.call.node, "called for each batch"),),
                     )
                     break
 

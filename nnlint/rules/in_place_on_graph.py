@@ -67,7 +67,7 @@ class InPlaceOnGraph(Rule):
                 write.node,
                 f"`.data` hides this write to `{name}` from autograd: its gradient is computed as if nothing "
                 f"had been written; make a new tensor, as `torch.where` or `masked_fill` does",
-                related=((made, "part of the graph"),) if made is not None else (),
+                related=((made, "part of the graph"),),
             )
         if made is None or any(part.op not in KEEP_RESULT for part in tensors):
             return None

@@ -94,7 +94,7 @@ class LeakySplit(Rule):
                 f"`{loader.name or 'the loader'}` trains on all of "
                 f"`{script.name_of(dataset, 'the data set')}`, the samples that `{held_out.name}` holds out "
                 f"included; load the training part of the split",
-                related=((held_out.node, "the part that is held out"),) if held_out.node is not None else (),
+                related=((held_out.node, "the part that is held out"),),
             )
 
     def _split_again(self, script: ScriptModel) -> Iterator[Problem]:

@@ -38,7 +38,7 @@ class LinearStack(Rule):
                 place,
                 f"`{names[1]}` follows `{names[0]}` with no non-linearity between: two linear layers in a "
                 f"row compute no more than one; put an activation such as nn.ReLU between, or drop one",
-                related=((first.node, "the first of the two"),) if first.node is not None else (),
+                related=((first.node, "the first of the two"),),
             )
 
     def _pairs(self, script: ScriptModel) -> Iterator[tuple[Value, Value, cst.CSTNode | None]]:

@@ -44,7 +44,7 @@ class MissingTrainMode(Rule):
             f"from the next round on "
             f"dropout is off and batch norm uses its running statistics; call `{name}.train()` before "
             f"training goes on",
-            related=related if forward.call.node is not None else (),  # type: ignore[arg-type]
+            related=related,
             severity=None if seen else Severity.WARNING,
         )
 

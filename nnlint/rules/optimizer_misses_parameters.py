@@ -118,7 +118,7 @@ class OptimizerMissesParameters(Rule):
                 "require a gradient when it "
                 "is built; those unfrozen later are never trained; give it all parameters, or "
                 "call `add_param_group`",
-                related=((event.call.node, "unfrozen later"),) if event.call.node is not None else (),
+                related=((event.call.node, "unfrozen later"),),
             )
             return
 
@@ -174,7 +174,7 @@ class OptimizerMissesParameters(Rule):
                             "optimizer, "
                             f"or freeze it",
                             severity=Severity.WARNING,
-                            related=((event.call.node, "back-propagated here"),) if event.call.node else (),
+                            related=((event.call.node, "back-propagated here"),),
                         )
 
 

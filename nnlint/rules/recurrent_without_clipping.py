@@ -38,7 +38,7 @@ class RecurrentWithoutClipping(Rule):
                         f"{ARTICLES.get(kind, 'an')} {kind} is trained without gradient clipping: one long "
                         f"sequence can give a gradient that is orders of magnitude too large and undo "
                         f"hours of training; call `torch.nn.utils.clip_grad_norm_` before the step",
-                        related=((layer.node, f"the {kind}"),) if layer.node is not None else (),
+                        related=((layer.node, f"the {kind}"),),
                     )
 
 

@@ -46,7 +46,7 @@ class SamplingFormula(Rule):
                     f"`{script.text(at)}` scales the noise as a standard deviation, but {density.what} "
                     f"takes it as the variance: the samples do not have the spread that the loss assumes; "
                     f"use `torch.exp(0.5 * {name})`",
-                    related=((where, density.what),) if where is not None else (),
+                    related=((where, density.what),),
                 )
             elif (
                 noise is not None
@@ -75,7 +75,7 @@ class SamplingFormula(Rule):
                         f"`{script.name_of(scale)}` scales the noise as a standard deviation, but "
                         f"{density.what} takes it as the variance; use "
                         f"`torch.sqrt({script.name_of(scale)})`",
-                        related=((where, density.what),) if where is not None else (),
+                        related=((where, density.what),),
                     )
 
 

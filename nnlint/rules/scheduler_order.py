@@ -68,7 +68,7 @@ class SchedulerOrder(Rule):
             step.call.node,  # type: ignore[arg-type]
             f"`{name}.step()` comes before `{script.text(first.call.node, 40)}`, so the schedule skips its "
             f"first learning rate and runs one step ahead; call it after the optimizer's step",
-            related=((first.call.node, "the first optimizer step"),) if first.call.node is not None else (),
+            related=((first.call.node, "the first optimizer step"),),
         )
 
     def _unit(self, script: ScriptModel, step: Event) -> Problem | None:
@@ -95,7 +95,7 @@ class SchedulerOrder(Rule):
                 f"this {name} counts batches ({why}) but is stepped once an epoch, so the learning rate "
                 f"covers only the first few values of its schedule; call its `step()` after every "
                 f"`optimizer.step()`",
-                related=((step.call.node, "stepped here"),),  # type: ignore[arg-type]
+                related=((step.call.node, "stepped here"),),
             )
         if unit is Unit.EPOCH and _per_batch(script, step, loop):
             return self.problem(
@@ -103,7 +103,7 @@ class SchedulerOrder(Rule):
                 f"this {name} counts epochs ({why}) but is stepped after every batch, so the learning rate "
                 f"falls far too soon; call its `step()` once, after the loop over the batches",
                 severity=Severity.WARNING if is_plateau(scheduler) else None,
-                related=((scheduler.node, "made here"),),  # type: ignore[arg-type]
+                related=((scheduler.node, "made here"),),
             )
         return None
 

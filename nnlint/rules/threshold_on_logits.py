@@ -89,7 +89,7 @@ class ThresholdOnLogits(Rule):
         return self.problem(
             call.node,
             f"`{name}` holds logits, as {loss.op} expects them, and {written} {done}: {advice} first",
-            related=((loss.node, "the loss that expects logits"),) if loss.node is not None else (),
+            related=((loss.node, "the loss that expects logits"),),
             severity=None if raw or same else Severity.WARNING,
         )
 

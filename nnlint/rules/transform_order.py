@@ -92,5 +92,5 @@ class TransformOrder(Rule):
             f"the {side[0]} data are normalised and the {side[1]} data are not, so the model is evaluated "
             f"on inputs "
             f"of another scale; give both the same `Normalize`",
-            related=((has.node, "normalised here"),) if has.node is not None else (),
+            related=((has.node, "normalised here"),),
         )

@@ -50,7 +50,7 @@ class WorkerRandomness(Rule):
                 f"`{this.cls.name}` draw the same numbers, and the next epoch draws them again; draw with "
                 f"torch's own functions, which are seeded for each worker, or make the generator in a "
                 f"worker_init_fn",
-                related=((call.node, "drawn from here, for each sample"),) if call.node is not None else (),
+                related=((call.node, "drawn from here, for each sample"),),
                 severity=None if known else Severity.INFO,
             )
 
