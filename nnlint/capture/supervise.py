@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import selectors
 import signal
 import subprocess
@@ -23,6 +24,10 @@ from nnlint.finding import NotRun
 _TAIL = 64 * 1024
 # Candidates that are tried one run each where processes cannot be forked.
 _RERUNS = 8
+
+
+# The kernel ends the script's processes after their first one; that takes moments.
+_GONE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,7 @@ class _Run:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
+            _until_closed(reading, _GONE)
             os.close(reading)
             if child.stdout:
                 child.stdout.close()
@@ -210,3 +216,11 @@ class _Run:
         elif kind == "progress" and self.progress:
             name, steps, loss = text.split("\t")
             self.progress(Progress(name, int(steps), float(loss)))
+
+
+def _until_closed(pipe: int, seconds: float) -> None:
+    """Wait until no process holds the writing end any more, for so long at the most."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        if select.select([pipe], [], [], left)[0] and not os.read(pipe, 65536):
+            return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -12,6 +13,9 @@ from scripts import HEAD, NO_LOADER
 from support import processes
 
 from nnlint.capture.supervise import Capture, capture
+
+# Another run of these tests beside this one has processes of its own.
+MARK = 4_000_000 + os.getpid()
 
 EARLY = {
     "exits": ("import sys\nsys.exit(3)", "exited with status 3"),
@@ -49,7 +53,7 @@ def test_an_early_end_is_said_in_one_line(way: str, tmp_path: Path) -> None:
     [
         "while True: pass",
         "import time\nwhile True:\n    try:\n        time.sleep(1)\n    except BaseException:\n        pass",
-        "import os\nwhile True:\n    os.fork() or os.execvp('sleep', ['sleep', '4321'])",
+        f"import os\nwhile True:\n    os.fork() or os.execvp('sleep', ['sleep', '{MARK}'])",
     ],
     ids=["endless", "swallows everything", "forks"],
 )
@@ -60,7 +64,7 @@ def test_the_budget_ends_everything(loop: str, tmp_path: Path) -> None:
     seen = run(loop, tmp_path, seconds=8)
     assert time.monotonic() - started < 20
     assert "the time was over" in seen.not_run[0].why
-    assert processes("sleep 4321") == []
+    assert processes(f"sleep {MARK}") == []
 
 
 def test_threads_and_children_of_the_script_do_not_outlive_it(tmp_path: Path) -> None:
