@@ -37,7 +37,9 @@ def examine(
     """Run the script, and report what all tiers find in it and in the files that the run has led to."""
     started = time.perf_counter()
     rules = [rule for rule in linter.rules if "E" in rule.page.tiers]
-    wanted: dict[str, Continuation] = {entry.name: entry for rule in rules for entry in rule.continuations}
+    wanted: dict[str, Continuation] = {}
+    for entry in (entry for rule in rules for entry in rule.continuations):
+        wanted[entry.name] = wanted[entry.name].joined(entry) if entry.name in wanted else entry
     seen = capture(
         what.target,
         what.arguments,

@@ -194,7 +194,7 @@ class Scout(Listener):
             self.host.watch.listener = Probe(self.host, trigger, place, batches, batch)
         else:
             continuation = next(entry for entry in self.host.plan.continuations if entry.name == role)
-            self.host.watch.listener = Runner(self.host, continuation, trigger)
+            self.host.watch.listener = Runner(self.host, continuation, trigger, batches, batch)
 
 
 def _fork() -> tuple[int, int]:

@@ -26,12 +26,28 @@ class Continuation:
     """The script's own loop, taken further from its first training step under an intervention.
 
     `steps` counts optimizer steps (parameter updates where there is no optimizer); `seconds` is wall time.
+    `intervention` names a module of nnlint.capture.interventions ("none": the loop as it is), and `values` is
+    what it is given: a seed, the ends of a ramp. `meters` name modules of nnlint.capture.meters, which
+    measure on the way.
     """
 
     name: str
     intervention: str
     steps: int
     seconds: float
+    values: tuple[float, ...] = ()
+    meters: tuple[str, ...] = ()
+
+    def joined(self, other: Continuation) -> Continuation:
+        """One continuation that serves both; ValueError if they share a name and not what is done."""
+        if (self.name, self.intervention, self.values) != (other.name, other.intervention, other.values):
+            raise ValueError(f"two continuations named {self.name} do not do the same")
+        return dataclasses.replace(
+            self,
+            steps=max(self.steps, other.steps),
+            seconds=max(self.seconds, other.seconds),
+            meters=tuple(dict.fromkeys(self.meters + other.meters)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +192,14 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Measurement:
+    """What the meter of this name found, as JSON of its namesake.s value in nnlint.experiments."""
+
+    meter: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trajectory:
     """What a continuation did; `ended` is "steps", "seconds", "not finite", or what happened instead."""
 
@@ -184,6 +208,13 @@ class Trajectory:
     steps: tuple[Step, ...]
     ended: str
     seconds: float
+    measured: tuple[Measurement, ...] = ()
+
+    def measure(self, kind: type[_T]) -> _T | None:
+        """What the meter named like the module of `kind` found; None if it found nothing or failed."""
+        meter = kind.__module__.rpartition(".")[2]
+        found = next((entry.result for entry in self.measured if entry.meter == meter), None)
+        return None if found is None else from_json(kind, found)
 
 
 def to_json(value: Any) -> str:
@@ -208,6 +239,8 @@ def _decode(kind: Any, data: Any) -> Any:
     origin = typing.get_origin(kind)
     if origin is tuple:
         return tuple(_decode(typing.get_args(kind)[0], item) for item in data)
+    if origin is dict:
+        return {key: _decode(typing.get_args(kind)[1], item) for key, item in data.items()}
     if origin in (typing.Union, types.UnionType):
         inner = next(option for option in typing.get_args(kind) if option is not type(None))
         return None if data is None else _decode(inner, data)

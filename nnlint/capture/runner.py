@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import math
 import time
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import torch
 from torch.optim import Optimizer
 
 from nnlint.capture import batch as batches_of
-from nnlint.capture.plan import Continuation, Step, Trajectory, to_json
+from nnlint.capture.intervention import Intervention
+from nnlint.capture.meter import Meter
+from nnlint.capture.plan import Continuation, Measurement, Step, Trajectory, to_json
 from nnlint.capture.versions import Versions, versions, written
 from nnlint.capture.watch import Batches, Listener
 
 if TYPE_CHECKING:
     from nnlint.capture.host import Host
 
+_T = TypeVar("_T")
+
 
 class Runner(Listener):
-    """Continues the script's own loop under an intervention and keeps the trajectory."""
+    """Continues the script's own loop under an intervention and keeps the trajectory.
 
-    def __init__(self, host: Host, continuation: Continuation, trigger: str) -> None:
+    Interventions and meters may read `held`, `host`, `continuation`, `trigger` and `steps`, and call `end`.
+    """
+
+    def __init__(
+        self, host: Host, continuation: Continuation, trigger: str, batches: Batches | None, batch: Any
+    ) -> None:
         self.host = host
         self.continuation = continuation
         self.trigger = trigger
         self.steps: list[Step] = []
+        # The batch that each loader gives again and again, by the loader's identity.
         self.held: dict[int, Any] = {}
         self.started = time.perf_counter()
         self._loss = math.nan
@@ -39,19 +52,32 @@ class Runner(Listener):
         self._versions: Versions = {}
         self._state = torch.get_rng_state()
         self._told = self.started
-        if trigger == "loader":
+        kind = Intervention
+        if continuation.intervention != "none":
+            kind = _only_class(f"nnlint.capture.interventions.{continuation.intervention}", Intervention)
+        self.intervention = kind(self, continuation.values)
+        self._meters = {
+            name: _only_class(f"nnlint.capture.meters.{name}", Meter)(self) for name in continuation.meters
+        }
+        self._callers = [
+            name
+            for name, meter in self._meters.items()
+            if type(meter).calling is not Meter.calling or type(meter).called is not Meter.called
+        ]
+        if trigger == "loader" and not self._callers and not self.intervention.hears_calls:
             host.watch.ignore_calls()
+        self._each(lambda meter: meter.begin(batches, batch))
 
     @property
     def holds(self) -> bool:
         """Whether every step sees the first batch again."""
-        return self.continuation.intervention != "none"
+        return self.intervention.holds
 
     def first_batch(self, batches: Batches, batch: Any) -> Any:
         """The batch at which this process was forked, as the intervention makes it."""
+        changed = self.intervention.batch(batch)
         if not self.holds:
-            return batch
-        changed = batches_of.zeroed(batch) if self.continuation.intervention == "zeroed" else batch
+            return changed
         self.held[id(batches.loader)] = changed
         return batches_of.held(changed)
 
@@ -60,13 +86,21 @@ class Runner(Listener):
         if id(batches.loader) in self.held:
             return batches_of.held(self.held[id(batches.loader)])
         batch = next(batches.inner)
+        if not self.holds:
+            return self.intervention.batch(batch)
         # The other loaders of the first iteration go round with the first one.
         return self.first_batch(batches, batch) if not self.steps else batch
 
     def calling(self, root: torch.nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
-        if self.continuation.intervention == "zeroed":
-            return batches_of.zeroed(args), kwargs
-        return None
+        other = self.intervention.calling(root, args, kwargs) if self.intervention.hears_calls else None
+        if self._callers:
+            args, kwargs = other or (args, kwargs)
+            self._each(lambda meter: meter.calling(root, args, kwargs))
+        return other
+
+    def called(self, root: torch.nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        if self._callers:
+            self._each(lambda meter: meter.called(root, args, kwargs, output))
 
     def backward(self, losses: tuple[torch.Tensor, ...]) -> None:
         if not self.host.watch.living_optimizers() and not self._stepping:
@@ -77,10 +111,13 @@ class Runner(Listener):
         if not self._heard:
             self._heard = True
             self._loss = float(sum(loss.detach().float().mean() for loss in losses))
+        self._each(lambda meter: meter.backward(losses))
 
     def stepping(self, optimizer: Optimizer) -> None:
         self._stepping = True
         self._grad = _grad_norm(optimizer)
+        self.intervention.stepping(optimizer)
+        self._each(lambda meter: meter.stepping(optimizer))
 
     def stepped(self, optimizer: Optimizer) -> None:
         self._stepping = False
@@ -89,6 +126,8 @@ class Runner(Listener):
             self._grad = _grad_norm(optimizer)
         if optimizer not in self._optimizers:
             self._optimizers.append(optimizer)
+        self.intervention.stepped(optimizer)
+        self._each(lambda meter: meter.stepped(optimizer))
         self._updated(self._optimizers.index(optimizer))
 
     def _updated(self, optimizer: int) -> None:
@@ -102,6 +141,27 @@ class Runner(Listener):
             # With no loader to hold, the same random state draws the same batch again.
             torch.set_rng_state(self._state)
         self.check_time()
+
+    def _each(self, tell: Callable[[Meter], object]) -> None:
+        """Tell every meter; one that fails is reported and heard no more."""
+        for name in list(self._meters):
+            with self._guarded(name):
+                tell(self._meters[name])
+
+    @contextlib.contextmanager
+    def _guarded(self, name: str) -> Iterator[None]:
+        # Hooks of our own would hear what the meter does: it may call the model, and differentiate.
+        watch = self.host.watch
+        watch.listener = Listener()
+        try:
+            yield
+        except Exception as error:
+            self._meters.pop(name, None)
+            self._callers = [caller for caller in self._callers if caller != name]
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            self.host.channel.send("failed", f"{name} in {self.continuation.name}\t{text[:300]}")
+        finally:
+            watch.listener = self
 
     def check_time(self) -> None:
         """Stop when the continuation's time is over; tell the supervisor now and then how it goes."""
@@ -123,9 +183,29 @@ class Runner(Listener):
         """Report and end the process."""
         entry = self.continuation
         seconds = time.perf_counter() - self.started
-        trajectory = Trajectory(entry.name, entry.intervention, tuple(self.steps), why, seconds)
+        measured = []
+        for name in list(self._meters):
+            with self._guarded(name):
+                result = self._meters[name].result()
+                if result is not None:
+                    measured.append(Measurement(name, to_json(result)))
+        trajectory = Trajectory(
+            entry.name, entry.intervention, tuple(self.steps), why, seconds, tuple(measured)
+        )
         self.host.channel.send("trajectory", to_json(trajectory))
         self.host.finish()
+
+
+def _only_class(module: str, base: type[_T]) -> type[_T]:
+    """The one subclass of `base` that a module defines."""
+    found = [
+        value
+        for value in vars(importlib.import_module(module)).values()
+        if isinstance(value, type) and issubclass(value, base) and value.__module__ == module
+    ]
+    if len(found) != 1:
+        raise TypeError(f"{module} defines {len(found)} subclasses of {base.__name__}, not one")
+    return found[0]
 
 
 def _grad_norm(optimizer: Optimizer) -> float:

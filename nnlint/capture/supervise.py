@@ -209,6 +209,9 @@ class _Run:
         elif kind == "died":
             name, _, why = text.partition("\t")
             self.died[name] = f"the script {why}"
+        elif kind == "failed":
+            meter, _, why = text.partition("\t")
+            self.capture.not_run.append(NotRun(f"measurement {meter}", why, self.plan.target))
         elif kind == "cannot_fork":
             self.cannot_fork = True
         elif kind == "end":

@@ -17,7 +17,7 @@ class Ref:
     output: int = 0
 
 
-Argument: TypeAlias = Union[None, bool, int, float, str, Ref, "tuple[Argument, ...]"]
+Argument: TypeAlias = Union[bool, int, float, str, Ref, "tuple[Argument, ...]", None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The step. `batch` is the size N of the batch axis; `unseen` says what could not be recorded, and why."""
+    """The step. `batch` is the size N of the batch axis; `unseen` says what was not recorded, and why."""
 
     nodes: tuple[Node, ...]
     outputs: tuple[Output, ...]

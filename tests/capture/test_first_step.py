@@ -100,7 +100,7 @@ def test_a_trainer_class_with_batches_that_are_mappings(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", ALL)
 def test_continuations_start_from_the_same_point(shape: str, tmp_path: Path) -> None:
-    wanted = [Continuation("as it is", "none", 6, 30), Continuation("held", "same batch", 12, 30)]
+    wanted = [Continuation("as it is", "none", 6, 30), Continuation("held", "same_batch", 12, 30)]
     seen = run(ALL[shape], tmp_path, continuations=wanted)
     assert seen.not_run == []
     plain, held = seen.trajectories["as it is"], seen.trajectories["held"]

@@ -141,7 +141,7 @@ def test_the_loop_of_a_library(library: str, tmp_path: Path, monkeypatch: pytest
     (tmp_path / "train.py").write_text(text)
     wanted = [
         Continuation("as it is", "none", 12, 30),
-        Continuation("held", "same batch", 20, 30),
+        Continuation("held", "same_batch", 20, 30),
         Continuation("zeroed", "zeroed", 20, 30),
     ]
     seen = capture("train.py", continuations=wanted, seconds=240)

@@ -1,0 +1,41 @@
+"""The base class of what a continuation changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from nnlint.capture.runner import Runner
+
+
+class Intervention:
+    """Changes what the script sees from its fork point on. Each method does nothing here.
+
+    `values` are the continuation's. Every method runs in the middle of the script: be quick, and change
+    nothing but what the intervention is about.
+    """
+
+    # Whether every step sees the first batch again.
+    holds = False
+
+    def __init__(self, runner: Runner, values: Sequence[float]) -> None:
+        self.runner = runner
+        self.values = values
+        # Whether `calling` is to be heard, which costs time at every call.
+        self.hears_calls = type(self).calling is not Intervention.calling
+
+    def batch(self, batch: Any) -> Any:
+        """The loader's first batch (with `holds`), or each of its batches, as the script is to get it."""
+        return batch
+
+    def calling(self, root: torch.nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
+        """The script calls a module; a result takes the place of the arguments."""
+
+    def stepping(self, optimizer: torch.optim.Optimizer) -> None:
+        """An optimizer is about to step."""
+
+    def stepped(self, optimizer: torch.optim.Optimizer) -> None:
+        """It has stepped."""
