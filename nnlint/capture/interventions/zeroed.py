@@ -19,7 +19,7 @@ class Zeroed(Intervention):
 
     def __init__(self, runner: Runner, values: Sequence[float]) -> None:
         super().__init__(runner, values)
-        # Where a loader gives the input, what models are called with follows from it; a generator's noise stays.
+        # Where a loader gives the input, models are called with what follows from it; noise stays.
         self.hears_calls = runner.trigger != "loader"
 
     def batch(self, batch: Any) -> Any:

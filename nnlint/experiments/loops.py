@@ -1,0 +1,17 @@
+"""The continuations that several experiments share: each is run once, with all their meters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nnlint.capture.plan import Continuation
+
+# The script's own loop as it is.
+REAL = Continuation("real", "none", steps=60, seconds=10.0)
+# The fork point itself: its meters look at the first iteration, and nothing goes on from there.
+FIRST = Continuation("first", "none", steps=1, seconds=10.0)
+
+
+def measured(continuation: Continuation, *meters: str) -> Continuation:
+    """The same continuation with these meters in it."""
+    return replace(continuation, meters=meters)
