@@ -18,7 +18,7 @@ class Ref:
     output: int = 0
 
 
-Argument: TypeAlias = Union[None, bool, int, float, str, Ref, "tuple[Argument, ...]"]
+Argument: TypeAlias = Union[bool, int, float, str, Ref, "tuple[Argument, ...]", None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class Node:
     """One operation.
 
     `op` is "input" (a tensor of the batch), "parameter", "buffer", "constant" (a tensor made before the step,
-    or from Python numbers), "unseen" (a value whose making could not be recorded), or the operator:
-    "aten.addmm.default". `arguments` has every argument of its schema by name, defaults too; those of "unseen"
-    are the tensors it may depend on; a one-element constant has its number as `value`.
+    or from Python numbers), "unseen" (a value whose making was not recorded), or its operator:
+    "aten.addmm.default". `arguments` has every argument of its schema by name, defaults too; those of
+    "unseen" are the tensors it may depend on; a one-element constant has its number as `value`.
 
     `shapes` and `dtypes` are those of its outputs: those of its schema in order, lists flattened, and after
     them the new values of the arguments that it writes to and does not return, in the schema's order. An

@@ -1,0 +1,86 @@
+"""A recorded torch.fx graph as plain values."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import fx
+
+from nnlint.graph.nodes import Argument, Graph, Node, Output, Ref
+
+if TYPE_CHECKING:
+    from nnlint.graph.record import Recorder
+
+
+def plain(recorder: Recorder) -> Graph:
+    """The graph as it is so far."""
+    refs: dict[fx.Node, Ref] = {}
+    nodes: list[Node] = []
+    returned = {entry[1] for entry in recorder.outputs}
+    for node in recorder.graph.nodes:
+        if node.target is torch.ops.aten.detach.default and not node.users and node not in returned:
+            # What autograd keeps for the backward pass.
+            continue
+        if node.target is operator.getitem:
+            source = refs[node.args[0]]
+            refs[node] = Ref(source.node, node.args[1])
+            continue
+        refs[node] = Ref(len(nodes))
+        nodes.append(_node(node, refs))
+    outputs = tuple(
+        Output(what, refs[node], place, name, root) for what, node, place, name, root in recorder.outputs
+    )
+    return Graph(
+        tuple(nodes), outputs, recorder.batch, tuple(recorder.reasons), tuple(recorder.running.roots)
+    )
+
+
+def _node(node: fx.Node, refs: dict[fx.Node, Ref]) -> Node:
+    meta = node.meta
+    kind = meta.get("kind")
+    op = kind or str(node.target)
+    arguments = {"value": meta["value"]} if "value" in meta else _arguments(node, refs)
+    return Node(
+        name=meta.get("name") or node.name,
+        op=op,
+        arguments=arguments,
+        shapes=tuple(meta["shapes"]),
+        dtypes=tuple(meta["dtypes"]),
+        place=meta["place"],
+        module=meta["module"],
+        training=meta["training"],
+        root=meta["root"],
+        grad=meta["grad"],
+    )
+
+
+def _arguments(node: fx.Node, refs: dict[fx.Node, Ref]) -> dict[str, Argument]:
+    schema = getattr(node.target, "_schema", None)
+    if schema is None:
+        given = {str(number): _argument(value, refs) for number, value in enumerate(node.args)}
+        return given | {name: _argument(value, refs) for name, value in node.kwargs.items()}
+    arguments: dict[str, Argument] = {}
+    for number, entry in enumerate(schema.arguments):
+        if number < len(node.args):
+            value: Any = node.args[number]
+        elif entry.name in node.kwargs:
+            value = node.kwargs[entry.name]
+        else:
+            value = entry.default_value if entry.has_default_value() else None
+        arguments[entry.name] = _argument(value, refs)
+    return arguments
+
+
+def _argument(value: Any, refs: dict[fx.Node, Ref]) -> Argument:
+    if isinstance(value, fx.Node):
+        return refs[value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return tuple(_argument(item, refs) for item in value)
+    if isinstance(value, torch.SymInt):
+        return str(value)
+    # A dtype, a device, a layout, a memory format, a complex number.
+    return str(value).removeprefix("torch.")

@@ -1,0 +1,374 @@
+"""Records what a training step computes as a torch.fx graph of ATen calls, from the batch to the loss."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper_subclass
+
+from nnlint.capture.watch import user_place
+from nnlint.graph import nodes
+from nnlint.graph.plain import plain
+from nnlint.graph.running import Frame, Running, found
+from nnlint.graph.values import Values, shares_memory
+from nnlint.graph.views import View, geometry, split_offset
+
+_INPLACE_VIEW = torch.Tag.inplace_view
+
+
+def unseen(*sources: Any) -> Any:
+    """Stands in the graph for a value whose making could not be recorded."""
+    raise NotImplementedError("a value that was not recorded cannot be computed")
+
+
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """While it is entered, each ATen call becomes a node of `graph`.
+
+    Give it the batch by `input` before the step. Nothing is recorded while `paused`: during a backward pass,
+    and while an optimizer steps. It never exits by itself, and changes nothing that the script computes.
+    """
+
+    # Without this, torch refuses higher-order operators (flex_attention, cond) under a mode.
+    supports_higher_order_operators = True
+
+    def __init__(self, batch: int = 0) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.graph = fx.Graph()
+        self.batch = batch
+        self.paused = 0
+        self.outputs: list[tuple[str, fx.Node, Any, str, int]] = []
+        self.reasons: dict[str, None] = {}
+        # Whether there may be gradients.
+        self.differentiated = False
+        self.running = Running(self._returned)
+        self.values = Values(self._repeated, self._unseen)
+        # Tensors of the roots by the address of what lies behind them: kind, name, owner, root.
+        self._names: dict[int, tuple[str, str, str, int]] = {}
+        self._named_roots = 0
+
+    def close(self) -> None:
+        """Let go of torch's hooks."""
+        self.running.close()
+
+    # What the caller tells.
+
+    def input(self, name: str, tensor: torch.Tensor) -> None:
+        """A tensor of the batch."""
+        if not self.values.knows(tensor):
+            node = self.graph.placeholder("input_" + name)
+            self._describe(node, [tensor], grad=tensor.requires_grad)
+            node.meta.update(kind="input", name=name)
+            self.values.new(tensor, node)
+
+    def loss(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Gradients of these are about to be computed."""
+        for tensor in tensors:
+            self._output("loss", tensor, "", -1)
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Do not record."""
+        self.paused += 1
+        try:
+            yield
+        finally:
+            self.paused -= 1
+
+    # What torch tells.
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if self.paused:
+            return func(*args, **kwargs)
+        if torch.is_inference_mode_enabled() and isinstance(func, torch._ops.OpOverload):
+            # Elsewhere autograd has taken composite operators apart before they come here.
+            with self:
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
+        read: list[torch.Tensor] = []
+        arguments = self._converted(args, read)
+        named = self._converted(kwargs, read)
+        grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in read)
+        schema = getattr(func, "_schema", None)
+        written = _written(schema, args, kwargs) if schema is not None and schema.is_mutable else []
+        before = {id(tensor): tuple(tensor.shape) for tensor in written}
+        output = func(*args, **kwargs)
+        if schema is None:
+            self.reasons[f"{func} takes functions as arguments, and is not looked into"] = None
+        results = list(_tensors(output))
+        if not results and not read:
+            return output
+        update = not torch.is_grad_enabled() and any(
+            tensor.requires_grad and tensor.is_leaf for tensor in written
+        )
+        if update:
+            # Initial values, or an update by hand: the parameter is still the parameter.
+            return output
+        returned = {id(tensor) for tensor in results}
+        extra = [tensor for tensor in written if id(tensor) not in returned]
+        node = self.graph.create_node("call_function", func, arguments, named)
+        self._describe(node, results + extra, grad)
+        single = isinstance(output, torch.Tensor) and not extra
+        for number, tensor in enumerate(results + extra):
+            value = node if single else self._item(node, number, tensor)
+            position = None if single else number
+            if id(tensor) in before:
+                if func.tags and _INPLACE_VIEW in func.tags:
+                    view = View(func, arguments, 0, position, geometry(tensor), before[id(tensor)])
+                    self.values.view(tensor, value, tensor, view)
+                else:
+                    self.values.write(tensor, value)
+            elif all(tensor is not other for other in read):
+                self._made(tensor, value, func, arguments, args, position)
+        return output
+
+    def _made(
+        self, tensor: torch.Tensor, node: fx.Node, func: Any, arguments: Any, args: Any, output: int | None
+    ) -> None:
+        """A tensor that the operator has made, or a view of one that it was given."""
+        for base, other in enumerate(args):
+            if isinstance(other, torch.Tensor) and shares_memory(tensor, other):
+                offset = 0 if output is None else split_offset(func, arguments, output)
+                view = View(func, arguments, base, output, geometry(tensor), tuple(other.shape), offset)
+                self.values.view(tensor, node, other, view)
+                return
+        self.values.new(tensor, node)
+
+    def _returned(self, frame: Frame, output: Any, outermost: bool) -> None:
+        """A module has returned: whatever is not known now was made in a way that nobody sees."""
+        if self.paused:
+            return
+        for path, tensor in found(output):
+            whole = _unwrapped(tensor)
+            if not self.values.knows(whole) and self._named(whole) is None:
+                self.values.new(whole, self._unseen(whole, _why(frame.module), frame.arguments))
+            if outermost:
+                self._output("prediction", whole, path, frame.root)
+
+    # Nodes.
+
+    def _output(self, what: str, tensor: torch.Tensor, name: str, root: int) -> None:
+        self.outputs.append((what, self._node(_unwrapped(tensor)), user_place(), name, root))
+
+    def _converted(self, value: Any, read: list[torch.Tensor]) -> Any:
+        """The arguments with nodes in the place of tensors, which are added to `read`."""
+        if isinstance(value, torch.Tensor):
+            read.append(value)
+            return self._node(value)
+        if isinstance(value, (list, tuple)):
+            return type(value)([self._converted(item, read) for item in value])
+        if isinstance(value, dict):
+            return {key: self._converted(item, read) for key, item in value.items()}
+        return value
+
+    def _node(self, tensor: torch.Tensor) -> fx.Node:
+        return self.values.read(tensor) or self._foreign(tensor)
+
+    def _foreign(self, tensor: torch.Tensor) -> fx.Node:
+        """A tensor that no recorded operator has made."""
+        known = self._named(tensor)
+        if known is None and self.batch > 1 and self.batch in tensor.shape:
+            # Of the batch, then, by a way that was not seen: through NumPy, or a kernel of the user's.
+            why = f"a tensor of shape {list(tensor.shape)} is not made by operators"
+            return self._unknown(tensor, self._unseen(tensor, why))
+        if known is None and self.differentiated and self._is_gradient(tensor):
+            return self._unknown(tensor, self._unseen(tensor, "gradients of a backward pass are used"))
+        kind, name, owner, root = known or ("constant", "", "", -1)
+        node = self.graph.create_node("get_attr", name or kind, name=(name or kind).replace(".", "_"))
+        self._describe(node, [tensor], grad=tensor.requires_grad)
+        node.meta.update(kind=kind, name=name)
+        if known is not None:
+            node.meta.update(module=owner, root=root)
+        elif tensor.numel() == 1 and not is_traceable_wrapper_subclass(tensor):
+            with self.pause():
+                node.meta["value"] = tensor.item()
+        self.values.new(tensor, node)
+        return node
+
+    def _unknown(self, tensor: torch.Tensor, node: fx.Node) -> fx.Node:
+        self.values.new(tensor, node)
+        return node
+
+    def _is_gradient(self, tensor: torch.Tensor) -> bool:
+        return any(
+            parameter.grad is not None and parameter.grad._cdata == tensor._cdata
+            for module in self.running.modules
+            for parameter in module.parameters()
+        )
+
+    def _named(self, tensor: torch.Tensor) -> tuple[str, str, str, int] | None:
+        modules = self.running.modules
+        while self._named_roots < len(modules):
+            number, root = self._named_roots, modules[self._named_roots]
+            named: list[tuple[str, Iterator[tuple[str, torch.Tensor]]]] = [
+                ("parameter", root.named_parameters(remove_duplicate=False)),
+                ("buffer", root.named_buffers(remove_duplicate=False)),
+            ]
+            for kind, entries in named:
+                for name, entry in entries:
+                    owner = name.rpartition(".")[0]
+                    self._names.setdefault(entry._cdata, (kind, name, owner, number))
+            self._named_roots += 1
+        known = self._names.get(tensor._cdata)
+        if known is None and isinstance(tensor, nn.Parameter):
+            root_number, path, _ = self.running.innermost
+            known = ("parameter", "", path, root_number)
+        return known
+
+    def _unseen(self, tensor: torch.Tensor, why: str, sources: Any = ()) -> fx.Node:
+        """A value whose making was not seen; `sources` are what it may depend on."""
+        if why:
+            self.reasons[why] = None
+        inputs = [_unwrapped(entry) for _, entry in found(sources)]
+        arguments = tuple(node for entry in inputs if (node := self.values.read(entry)) is not None)
+        node = self.graph.call_function(unseen, arguments)
+        self._describe(node, [tensor], grad=tensor.requires_grad)
+        node.meta["kind"] = "unseen"
+        return node
+
+    def _item(self, node: fx.Node, number: int, tensor: torch.Tensor) -> fx.Node:
+        item = self.graph.call_function(operator.getitem, (node, number))
+        self._describe(item, [tensor], grad=bool(node.meta["grad"]))
+        return item
+
+    def _repeated(
+        self, target: Any, arguments: tuple[Any, ...], sizes: tuple[int, ...], dtype: torch.dtype
+    ) -> fx.Node:
+        """A node that takes a view again, or puts what was written through one in its place."""
+        node = self.graph.create_node("call_function", target, arguments)
+        self._describe(node, (), grad=any(source.meta["grad"] for source in node.all_input_nodes))
+        node.meta.update(shapes=[sizes], dtypes=[_name(dtype)])
+        return node
+
+    def _describe(self, node: fx.Node, tensors: Sequence[torch.Tensor], grad: bool) -> None:
+        root, path, training = self.running.innermost
+        if tensors and not any(tensor.is_floating_point() or tensor.is_complex() for tensor in tensors):
+            grad = False
+        node.meta.update(
+            shapes=[tuple(tensor.shape) for tensor in tensors],
+            dtypes=[_name(tensor.dtype) for tensor in tensors],
+            place=user_place(),
+            module=path,
+            root=root,
+            training=training,
+            grad=grad,
+        )
+
+
+def record(
+    step: Callable[[], Any],
+    inputs: Mapping[str, torch.Tensor],
+    roots: Sequence[nn.Module] = (),
+    batch: int | None = None,
+) -> nodes.Graph:
+    """Run `step` once and record it. A loss is what it differentiates, or else the tensors that it returns.
+
+    `inputs` are the tensors of the batch by name, and `batch` is N: by default the leading size that all of
+    them share, 0 if they share none.
+    """
+    if batch is None:
+        sizes = {tensor.shape[0] if tensor.dim() else 0 for tensor in inputs.values()}
+        batch = sizes.pop() if len(sizes) == 1 else 0
+    recorder = Recorder(batch)
+    for root in roots:
+        recorder.running.root(root)
+    for name, tensor in inputs.items():
+        recorder.input(name, tensor)
+    try:
+        with following(recorder), recorder:
+            result = step()
+            if not any(entry[0] == "loss" for entry in recorder.outputs):
+                recorder.loss([tensor for _, tensor in found(result)])
+    finally:
+        recorder.close()
+    return plain(recorder)
+
+
+@contextmanager
+def following(recorder: Recorder) -> Iterator[None]:
+    """Tell the recorder of backward passes and optimizer steps, which it does not record."""
+    backward = torch.autograd.backward
+
+    def watched(tensors: Any, *args: Any, **kwargs: Any) -> None:
+        if not recorder.paused:
+            recorder.loss([tensors] if isinstance(tensors, torch.Tensor) else list(tensors))
+        with recorder.pause():
+            backward(tensors, *args, **kwargs)
+        recorder.differentiated = True
+
+    def stepping(_: Any, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
+        recorder.paused += 1
+        return _with_closure(args, kwargs, recorder)
+
+    def stepped(*_: Any) -> None:
+        recorder.paused -= 1
+
+    handles = [register_optimizer_step_pre_hook(stepping), register_optimizer_step_post_hook(stepped)]
+    torch.autograd.backward = watched
+    try:
+        yield
+    finally:
+        torch.autograd.backward = backward
+        for handle in handles:
+            handle.remove()
+
+
+def _with_closure(args: Any, kwargs: Any, recorder: Recorder) -> tuple[Any, Any] | None:
+    """The arguments of an optimizer's step, its closure being a part of the step that is recorded."""
+
+    def resumed(closure: Any) -> Any:
+        def run() -> Any:
+            kept, recorder.paused = recorder.paused, 0
+            try:
+                return closure()
+            finally:
+                recorder.paused = kept
+
+        return run
+
+    if callable(kwargs.get("closure")):
+        return args, {**kwargs, "closure": resumed(kwargs["closure"])}
+    # The first argument is the optimizer itself.
+    if len(args) > 1 and callable(args[1]):
+        return (args[0], resumed(args[1]), *args[2:]), kwargs
+    return None
+
+
+def _written(schema: Any, args: Any, kwargs: Any) -> list[torch.Tensor]:
+    """The tensors that the operator writes to, in the order of its schema."""
+    tensors = []
+    for number, argument in enumerate(schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            value = args[number] if number < len(args) else kwargs.get(argument.name)
+            tensors += list(_tensors(value))
+    return tensors
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _tensors(item)
+
+
+def _unwrapped(tensor: torch.Tensor) -> torch.Tensor:
+    """What torch.func has wrapped; the operators are seen without its wrapper."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    return tensor
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _why(module: nn.Module) -> str:
+    return f"what {type(module).__name__} returns is not made by operators that can be seen"

@@ -1,0 +1,101 @@
+"""Which module is running: a stack kept by torch's own global forward hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+
+from nnlint.capture.plan import Place
+from nnlint.capture.watch import user_place
+from nnlint.graph.nodes import Root
+
+
+@dataclass(slots=True)
+class Frame:
+    """A running module: `root` is its number and `path` its place there; outside of any, -1 and its class."""
+
+    module: nn.Module
+    root: int
+    path: str
+    arguments: tuple[Any, Any]
+
+
+class Running:
+    """The stack of running modules. What has parameters and is called outside of others is a root.
+
+    `left` hears of each module that has returned, with its frame still on the stack; `outermost` says
+    whether it is a root's own call.
+    """
+
+    def __init__(self, left: Callable[[Frame, Any, bool], None]) -> None:
+        self.stack: list[Frame] = []
+        self.roots: list[Root] = []
+        self.modules: list[nn.Module] = []
+        # By identity of the module, which `modules` keeps alive.
+        self._paths: dict[int, tuple[int, str]] = {}
+        self._left = left
+        self._handles = [
+            register_module_forward_pre_hook(self._enter),
+            register_module_forward_hook(self._leave, with_kwargs=True, always_call=True),
+        ]
+
+    def close(self) -> None:
+        """Hear no more."""
+        for handle in self._handles:
+            handle.remove()
+
+    def root(self, module: nn.Module, place: Place | None = None) -> int:
+        """The number of a module that the script calls itself."""
+        if id(module) not in self._paths:
+            number = len(self.roots)
+            self.roots.append(Root(type(module).__name__, place))
+            self.modules.append(module)
+            for path, inner in module.named_modules():
+                self._paths.setdefault(id(inner), (number, path))
+        return self._paths[id(module)][0]
+
+    @property
+    def innermost(self) -> tuple[int, str, bool]:
+        """Root and path of the module that is running, and whether it trains."""
+        if not self.stack:
+            return -1, "", torch.is_grad_enabled()
+        frame = self.stack[-1]
+        return frame.root, frame.path, frame.module.training
+
+    def _enter(self, module: nn.Module, args: Any) -> None:
+        outer = self.stack[-1] if self.stack else None
+        if (outer is None or outer.root < 0) and next(module.parameters(), None) is not None:
+            self.root(module, user_place())
+        root, path = self._paths.get(id(module), (-1, type(module).__name__))
+        self.stack.append(Frame(module, root, path, (args, {})))
+
+    def _leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        while self.stack:
+            frame = self.stack[-1]
+            if frame.module is module:
+                frame.arguments = (args, kwargs)
+                outermost = all(outer.root < 0 for outer in self.stack[:-1])
+                self._left(frame, output, outermost and frame.root >= 0)
+                self.stack.pop()
+                return
+            # One whose forward raised, and whose hook was not called.
+            self.stack.pop()
+
+
+def found(value: Any, path: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors in what a module takes or returns, with the way there: "", "[0]", ".logits"."""
+    if isinstance(value, torch.Tensor):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            # The outputs of Transformers are mappings, and are read as attributes.
+            yield from found(item, f"{path}.{key}" if isinstance(key, str) else f"{path}[{key!r}]")
+    elif isinstance(value, (list, tuple)):
+        names = getattr(value, "_fields", None)
+        for number, item in enumerate(value):
+            yield from found(item, f"{path}.{names[number]}" if names else f"{path}[{number}]")
