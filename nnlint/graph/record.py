@@ -251,8 +251,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         root, path, training = self.running.innermost
         if tensors and not any(tensor.is_floating_point() or tensor.is_complex() for tensor in tensors):
             grad = False
+        if any(tensor.is_nested for tensor in tensors):
+            self.reasons["nested tensors have no shape that could be followed"] = None
+            node.meta["kind"] = "unseen"
         node.meta.update(
-            shapes=[tuple(tensor.shape) for tensor in tensors],
+            shapes=[_sizes(tensor) for tensor in tensors],
             dtypes=[_name(tensor.dtype) for tensor in tensors],
             place=user_place(),
             module=path,
@@ -310,12 +313,15 @@ def following(recorder: Recorder) -> Iterator[None]:
     def stepped(*_: Any) -> None:
         recorder.paused -= 1
 
+    # Compiled code is not seen, and torch.compile refuses some of it under a mode.
+    torch.compiler.set_stance("force_eager")
     handles = [register_optimizer_step_pre_hook(stepping), register_optimizer_step_post_hook(stepped)]
     torch.autograd.backward = watched
     try:
         yield
     finally:
         torch.autograd.backward = backward
+        torch.compiler.set_stance("default")
         for handle in handles:
             handle.remove()
 
@@ -364,6 +370,11 @@ def _unwrapped(tensor: torch.Tensor) -> torch.Tensor:
     while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
         tensor = torch._C._functorch.get_unwrapped(tensor)
     return tensor
+
+
+def _sizes(tensor: torch.Tensor) -> tuple[int, ...]:
+    """The shape, with 0 for a size that varies within a nested tensor."""
+    return tuple(size if isinstance(size, int) else 0 for size in tensor.shape)
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -68,8 +68,7 @@ class Running:
         return frame.root, frame.path, frame.module.training
 
     def _enter(self, module: nn.Module, args: Any) -> None:
-        outer = self.stack[-1] if self.stack else None
-        if (outer is None or outer.root < 0) and next(module.parameters(), None) is not None:
+        if all(outer.root < 0 for outer in self.stack) and next(module.parameters(), None) is not None:
             self.root(module, user_place())
         root, path = self._paths.get(id(module), (-1, type(module).__name__))
         self.stack.append(Frame(module, root, path, (args, {})))
