@@ -24,6 +24,9 @@ class Meter:
     def begin(self, batches: Batches | None, batch: Any) -> None:
         """At the fork point, before the script goes on; with a loader, its iterator and the batch to come."""
 
+    def given(self, batches: Batches, batch: Any) -> None:
+        """A loader gives the script a batch: this one, as the intervention has made it."""
+
     def calling(self, root: torch.nn.Module, args: Any, kwargs: Any) -> None:
         """The script itself calls a module."""
 

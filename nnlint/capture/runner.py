@@ -76,20 +76,24 @@ class Runner(Listener):
     def first_batch(self, batches: Batches, batch: Any) -> Any:
         """The batch at which this process was forked, as the intervention makes it."""
         changed = self.intervention.batch(batch)
-        if not self.holds:
-            return changed
-        self.held[id(batches.loader)] = changed
-        return batches_of.held(changed)
+        if self.holds:
+            self.held[id(batches.loader)] = changed
+            changed = batches_of.held(changed)
+        return self._given(batches, changed)
 
     def next_batch(self, batches: Batches) -> Any:
         self.check_time()
         if id(batches.loader) in self.held:
-            return batches_of.held(self.held[id(batches.loader)])
+            return self._given(batches, batches_of.held(self.held[id(batches.loader)]))
         batch = next(batches.inner)
         if not self.holds:
-            return self.intervention.batch(batch)
+            return self._given(batches, self.intervention.batch(batch))
         # The other loaders of the first iteration go round with the first one.
-        return self.first_batch(batches, batch) if not self.steps else batch
+        return self.first_batch(batches, batch) if not self.steps else self._given(batches, batch)
+
+    def _given(self, batches: Batches, batch: Any) -> Any:
+        self._each(lambda meter: meter.given(batches, batch))
+        return batch
 
     def calling(self, root: torch.nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
         other = self.intervention.calling(root, args, kwargs) if self.intervention.hears_calls else None
