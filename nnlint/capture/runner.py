@@ -28,7 +28,8 @@ _T = TypeVar("_T")
 class Runner(Listener):
     """Continues the script's own loop under an intervention and keeps the trajectory.
 
-    Interventions and meters may read `held`, `host`, `continuation`, `trigger` and `steps`, and call `end`.
+    Interventions and meters may read `held`, `host`, `continuation`, `trigger`, `steps` and `grad_norm` (of
+    the step that is being made, over all that the optimizer holds), and call `end`.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Runner(Listener):
         self._loss = math.nan
         # Whether there was a backward since the last step.
         self._heard = False
-        self._grad = math.nan
+        self.grad_norm = math.nan
         self._optimizers: list[Optimizer] = []
         # Within LBFGS the closure runs, and the parameters change, before the step is over.
         self._stepping = False
@@ -119,15 +120,15 @@ class Runner(Listener):
 
     def stepping(self, optimizer: Optimizer) -> None:
         self._stepping = True
-        self._grad = _grad_norm(optimizer)
+        self.grad_norm = _grad_norm(optimizer)
         self.intervention.stepping(optimizer)
         self._each(lambda meter: meter.stepping(optimizer))
 
     def stepped(self, optimizer: Optimizer) -> None:
         self._stepping = False
-        if math.isnan(self._grad):
+        if math.isnan(self.grad_norm):
             # A closure has computed them within the step.
-            self._grad = _grad_norm(optimizer)
+            self.grad_norm = _grad_norm(optimizer)
         if optimizer not in self._optimizers:
             self._optimizers.append(optimizer)
         self.intervention.stepped(optimizer)
@@ -136,7 +137,7 @@ class Runner(Listener):
 
     def _updated(self, optimizer: int) -> None:
         self._heard = False
-        self.steps.append(Step(self._loss, self._grad, optimizer))
+        self.steps.append(Step(self._loss, self.grad_norm, optimizer))
         if len(self.steps) >= self.continuation.steps:
             self.end("steps")
         if not math.isfinite(self._loss):
