@@ -1,0 +1,158 @@
+"""What a loss would be without looking at the input, and at its best, whatever the model is.
+
+Both follow from the targets alone: the loss function itself is called once with the best constant
+prediction, and once with the best prediction of all, so that its reduction, weights, smoothing and
+ignored index count as they do for the model.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+_TINY = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The loss of the best constant prediction, and the lowest loss there can be; of the call's own shape."""
+
+    chance: torch.Tensor
+    floor: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One call of a loss of torch.nn.functional, its arguments by name."""
+
+    function: Callable[..., Any]
+    arguments: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.function.__name__)
+
+    @property
+    def prediction(self) -> torch.Tensor:
+        found: torch.Tensor = self.arguments["input"]
+        return found
+
+    @property
+    def target(self) -> torch.Tensor:
+        found: torch.Tensor = self.arguments["target"]
+        return found
+
+    def of(self, prediction: torch.Tensor) -> torch.Tensor:
+        """The loss of another prediction."""
+        arguments = {
+            name: value.detach() if isinstance(value, torch.Tensor) else value
+            for name, value in self.arguments.items()
+        }
+        result: torch.Tensor = self.function(**{**arguments, "input": prediction})
+        return result
+
+    def bounds(self) -> Bounds | None:
+        """The bounds; None for what is called wrongly."""
+        try:
+            with torch.no_grad():
+                constant, best = _PREDICTIONS[self.name](self)
+                return Bounds(self.of(constant), self.of(best))
+        except (RuntimeError, IndexError, ValueError):
+            return None
+
+
+def loss_call(function: Callable[..., Any], args: Any, kwargs: Any) -> Loss | None:
+    """The call, if it is one of a loss whose bounds can be told."""
+    if function not in _LOSSES:
+        return None
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+    except TypeError:
+        return None
+    call = Loss(function, bound.arguments)
+    tensors = (bound.arguments.get("input"), bound.arguments.get("target"))
+    return call if all(isinstance(tensor, torch.Tensor) for tensor in tensors) else None
+
+
+def _classes(call: Loss) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probabilities: of each class as often as it comes, and of the targets themselves."""
+    prediction, target = call.prediction.detach(), call.target.detach()
+    axis = 0 if prediction.dim() == 1 else 1
+    number = prediction.shape[axis]
+    weight = call.arguments.get("weight")
+    smoothing = call.arguments.get("label_smoothing", 0.0)
+    if target.is_floating_point():
+        shares = target.movedim(axis, -1) if target.dim() else target
+        counted = torch.ones(shares.shape[:-1], dtype=torch.bool)
+    else:
+        counted = target != call.arguments.get("ignore_index", -100)
+        shares = functional.one_hot(target.where(counted, 0), number)
+    shares = shares.to(prediction.dtype) * (1 - smoothing) + smoothing / number
+    if weight is not None:
+        shares = shares * weight
+    best = _normalised(shares)
+    constant = _normalised(shares[counted].reshape(-1, number).sum(0)).expand_as(shares)
+    logs = [(part.clamp_min(_TINY)).log().movedim(-1, axis) for part in (constant, best)]
+    return logs[0].expand_as(prediction), logs[1].expand_as(prediction)
+
+
+def _normalised(shares: torch.Tensor) -> torch.Tensor:
+    return shares / shares.sum(-1, keepdim=True).clamp_min(_TINY)
+
+
+def _mean(target: torch.Tensor) -> torch.Tensor:
+    """The mean over the samples, for all of them."""
+    return target.mean(0, keepdim=True).expand_as(target) if target.dim() else target
+
+
+def _probability(call: Loss) -> tuple[torch.Tensor, torch.Tensor]:
+    target = call.target.detach().to(call.prediction.dtype)
+    return _mean(target).clamp(0, 1).expand_as(call.prediction), target.clamp(0, 1).expand_as(call.prediction)
+
+
+def _logit(call: Loss) -> tuple[torch.Tensor, torch.Tensor]:
+    positive = call.arguments.get("pos_weight")
+    weight = 1.0 if positive is None else positive
+    constant, best = (
+        (weight * part / (weight * part + 1 - part)).clamp(_TINY, 1 - 1e-6) for part in _probability(call)
+    )
+    # Beyond what float32 can tell from one the logit of a certain label would not be finite.
+    hard = (best.logit() * 2).where((best <= _TINY) | (best >= 1 - 1e-6), best.logit())
+    return constant.logit(), hard
+
+
+def _value(call: Loss) -> tuple[torch.Tensor, torch.Tensor]:
+    target = call.target.detach().to(call.prediction.dtype)
+    options = [_mean(target)]
+    if target.dim():
+        options.append(target.median(0, keepdim=True).values.expand_as(target))
+    shape = torch.broadcast_tensors(call.prediction.detach(), target)[0].shape
+    constant = min(options, key=lambda option: float(call.of(option.expand(shape)).sum()))
+    # A prediction of another shape is broadcast: its best is a constant, too, but this bound holds for all.
+    return constant.expand(shape), target.expand(shape)
+
+
+def _divergence(call: Loss) -> tuple[torch.Tensor, torch.Tensor]:
+    target = call.target.detach()
+    probabilities = target.exp() if call.arguments.get("log_target") else target
+    logs = [part.clamp_min(_TINY).log() for part in (_mean(probabilities), probabilities)]
+    return logs[0].expand_as(call.prediction), logs[1].expand_as(call.prediction)
+
+
+_PREDICTIONS: dict[str, Callable[[Loss], tuple[torch.Tensor, torch.Tensor]]] = {
+    "cross_entropy": _classes,
+    "nll_loss": _classes,
+    "binary_cross_entropy": _probability,
+    "binary_cross_entropy_with_logits": _logit,
+    "mse_loss": _value,
+    "l1_loss": _value,
+    "smooth_l1_loss": _value,
+    "huber_loss": _value,
+    "kl_div": _divergence,
+}
+_LOSSES = frozenset(getattr(functional, name) for name in _PREDICTIONS)
