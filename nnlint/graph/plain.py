@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from nnlint.graph.record import Recorder
 
 
-def plain(recorder: Recorder) -> Graph:
-    """The graph as it is so far."""
+def plain(recorder: Recorder, cut: bool = False) -> Graph:
+    """The graph as it is so far; `cut` as in nodes.Graph."""
     refs: dict[fx.Node, Ref] = {}
     nodes: list[Node] = []
-    returned = {entry[1] for entry in recorder.outputs}
-    for node in recorder.graph.nodes:
+    recorded: list[Any]
+    recorded, results = recorder.recorded()
+    returned = {entry[1] for entry in results}
+    node: Any
+    for node in recorded:
         if node.target is torch.ops.aten.detach.default and not node.users and node not in returned:
             # What autograd keeps for the backward pass.
             continue
@@ -29,11 +32,13 @@ def plain(recorder: Recorder) -> Graph:
             continue
         refs[node] = Ref(len(nodes))
         nodes.append(_node(node, refs))
-    outputs = tuple(
-        Output(what, refs[node], place, name, root) for what, node, place, name, root in recorder.outputs
-    )
     return Graph(
-        tuple(nodes), outputs, recorder.batch, tuple(recorder.reasons), tuple(recorder.running.roots)
+        nodes=tuple(nodes),
+        outputs=tuple(Output(entry[0], refs[entry[1]], *entry[2:]) for entry in results),
+        batch=recorder.batch,
+        unseen=tuple(recorder.reasons),
+        roots=tuple(recorder.running.roots),
+        cut=cut,
     )
 
 

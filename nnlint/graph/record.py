@@ -9,9 +9,15 @@ from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.optim.optimizer import (
+    _global_optimizer_pre_hooks,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper_subclass
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 
+from nnlint.capture.plan import Place
 from nnlint.capture.watch import user_place
 from nnlint.graph import nodes
 from nnlint.graph.plain import plain
@@ -42,7 +48,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.graph = fx.Graph()
         self.batch = batch
         self.paused = 0
-        self.outputs: list[tuple[str, fx.Node, Any, str, int]] = []
+        # Whether somebody else is at work, whose operators are not the script's.
+        self.elsewhere: Callable[[], bool] = lambda: False
+        self.outputs: list[tuple[str, fx.Node, Place | None, str, int]] = []
+        # How many nodes and outputs count; all of them if it is None.
+        self._end: tuple[int, int] | None = None
+        self._inputs: set[int] = set()
         self.reasons: dict[str, None] = {}
         # Whether there may be gradients.
         self.differentiated = False
@@ -58,18 +69,40 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     # What the caller tells.
 
-    def input(self, name: str, tensor: torch.Tensor) -> None:
-        """A tensor of the batch."""
-        if not self.values.knows(tensor):
-            node = self.graph.placeholder("input_" + name)
-            self._describe(node, [tensor], grad=tensor.requires_grad)
-            node.meta.update(kind="input", name=name)
-            self.values.new(tensor, node)
+    def input(self, name: str, tensor: torch.Tensor, place: Place | None = None) -> None:
+        """A tensor of the batch, however it was made; `place` is where the script got it."""
+        if tensor._cdata in self._inputs:
+            return
+        node = self.graph.create_node("placeholder", "input", name="input")
+        self._describe(node, [tensor], grad=tensor.requires_grad)
+        node.meta.update(kind="input", name=name, place=place or node.meta["place"])
+        self.values.new(tensor, node)
+        self._inputs.add(tensor._cdata)
 
     def loss(self, tensors: Sequence[torch.Tensor]) -> None:
         """Gradients of these are about to be computed."""
         for tensor in tensors:
             self._output("loss", tensor, "", -1)
+
+    @property
+    def has_loss(self) -> bool:
+        """Whether anything was differentiated."""
+        return any(entry[0] == "loss" for entry in self.outputs)
+
+    @property
+    def mark(self) -> tuple[int, int]:
+        """How much is recorded."""
+        return len(self.graph.nodes), len(self.outputs)
+
+    def forget(self, mark: tuple[int, int]) -> None:
+        """Only what was recorded up to `mark` counts, and nothing more is recorded."""
+        self._end = mark
+        self.paused += 1
+
+    def recorded(self) -> tuple[list[fx.Node], list[tuple[str, fx.Node, Place | None, str, int]]]:
+        """The nodes in order, and the outputs."""
+        nodes, outputs = self._end or self.mark
+        return list(self.graph.nodes)[:nodes], self.outputs[:outputs]
 
     @contextmanager
     def pause(self) -> Iterator[None]:
@@ -84,7 +117,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if self.paused:
+        if self.paused or self.elsewhere():
             return func(*args, **kwargs)
         if torch.is_inference_mode_enabled() and isinstance(func, torch._ops.OpOverload):
             # Elsewhere autograd has taken composite operators apart before they come here.
@@ -143,7 +176,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _returned(self, frame: Frame, output: Any, outermost: bool) -> None:
         """A module has returned: whatever is not known now was made in a way that nobody sees."""
-        if self.paused:
+        if self.paused or self.elsewhere():
             return
         for path, tensor in found(output):
             whole = _unwrapped(tensor)
@@ -287,7 +320,7 @@ def record(
     try:
         with following(recorder), recorder:
             result = step()
-            if not any(entry[0] == "loss" for entry in recorder.outputs):
+            if not recorder.has_loss:
                 recorder.loss([tensor for _, tensor in found(result)])
     finally:
         recorder.close()
@@ -296,8 +329,8 @@ def record(
 
 @contextmanager
 def following(recorder: Recorder) -> Iterator[None]:
-    """Tell the recorder of backward passes and optimizer steps, which it does not record."""
-    backward = torch.autograd.backward
+    """Tell the recorder of backward passes, optimizer steps and loaders, which it does not record."""
+    backward, fetch = torch.autograd.backward, _BaseDataLoaderIter.__next__
 
     def watched(tensors: Any, *args: Any, **kwargs: Any) -> None:
         if not recorder.paused:
@@ -305,6 +338,10 @@ def following(recorder: Recorder) -> Iterator[None]:
         with recorder.pause():
             backward(tensors, *args, **kwargs)
         recorder.differentiated = True
+
+    def fetching(batches: Any) -> Any:
+        with recorder.pause():
+            return fetch(batches)
 
     def stepping(_: Any, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
         recorder.paused += 1
@@ -316,11 +353,15 @@ def following(recorder: Recorder) -> Iterator[None]:
     # Compiled code is not seen, and torch.compile refuses some of it under a mode.
     torch.compiler.set_stance("force_eager")
     handles = [register_optimizer_step_pre_hook(stepping), register_optimizer_step_post_hook(stepped)]
+    # Before all others, whose operators are not the script's either.
+    _global_optimizer_pre_hooks.move_to_end(handles[0].id, last=False)  # type: ignore[attr-defined]
     torch.autograd.backward = watched
+    _BaseDataLoaderIter.__next__ = fetching  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:
         torch.autograd.backward = backward
+        _BaseDataLoaderIter.__next__ = fetch  # type: ignore[method-assign]
         torch.compiler.set_stance("default")
         for handle in handles:
             handle.remove()

@@ -1,0 +1,85 @@
+"""Records what the script computes in one iteration, from the batch to the last loss."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from nnlint.capture import samples
+from nnlint.capture.meter import Meter
+from nnlint.capture.watch import user_place
+from nnlint.experiments.graph import Recording
+from nnlint.graph.nodes import to_json
+from nnlint.graph.plain import plain
+from nnlint.graph.record import Recorder, following
+
+if TYPE_CHECKING:
+    from nnlint.capture.runner import Runner
+    from nnlint.capture.watch import Batches
+
+
+class GraphMeter(Meter):
+    def __init__(self, runner: Runner) -> None:
+        super().__init__(runner)
+        self.recorder = Recorder()
+        # What other meters compute is not the script's doing.
+        self.recorder.elsewhere = lambda: runner.host.watch.listener is not runner
+        self._loader: Any = None
+        self._loaders: list[Any] = []
+        self._stepped: set[torch.optim.Optimizer] = set()
+        # How much had been recorded when an optimizer last stepped.
+        self._mark = (0, 0)
+        self._open = contextlib.ExitStack()
+
+    @property
+    def _cut(self) -> bool:
+        return self.runner.continuation.intervention == "cut"
+
+    def begin(self, batches: Batches | None, batch: Any) -> None:
+        self._loader = batches.loader if batches else None
+        if batches is None and self._cut:
+            self.runner.end("there is no loader whose batches could be cut")
+        self._open.enter_context(following(self.recorder))
+        self._open.enter_context(self.recorder)
+
+    def given(self, batches: Batches, batch: Any) -> None:
+        if batches.loader is self._loader and self.recorder.has_loss:
+            self.runner.end("steps")
+        if not self._loaders:
+            self.recorder.batch = samples.count(batches.loader, batch)
+        if batches.loader not in self._loaders:
+            self._loaders.append(batches.loader)
+        number = self._loaders.index(batches.loader)
+        place = user_place()
+        for name, tensor in samples.named(batch, f"batch {number + 1}" if number else "batch"):
+            self.recorder.input(name, tensor, place)
+
+    def calling(self, root: torch.nn.Module, args: Any, kwargs: Any) -> None:
+        """Without a loader, what a model is first called with is the batch, if it can be nothing else."""
+        if self._loaders or self.recorder.batch:
+            return
+        given = [tensor for _, tensor in samples.named((args, kwargs))]
+        sizes = {tensor.shape[0] for tensor in given if tensor.dim()}
+        # One axis of features, or of channels and places: no other layout has these; time may come first.
+        if len(sizes) == 1 and all(
+            tensor.is_floating_point() and tensor.dim() in (2, 4, 5) for tensor in given
+        ):
+            self.recorder.batch = sizes.pop()
+            for number, tensor in enumerate(given):
+                self.recorder.input(f"argument {number + 1} of {type(root).__name__}", tensor)
+
+    def stepping(self, optimizer: torch.optim.Optimizer) -> None:
+        if self._loader is None and optimizer in self._stepped:
+            # The next iteration had begun.
+            self.recorder.forget(self._mark)
+            self.runner.end("steps")
+
+    def stepped(self, optimizer: torch.optim.Optimizer) -> None:
+        self._stepped.add(optimizer)
+        self._mark = self.recorder.mark
+
+    def result(self) -> Recording | None:
+        graph = plain(self.recorder, cut=self._cut)
+        return Recording(to_json(graph)) if graph.outputs else None
