@@ -111,7 +111,7 @@ class Activations(TorchFunctionMode):
         """The call is over."""
         if self.on:
             self.on = False
-            self.__exit__(None, None, None)
+            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
             for hook in self._hooks:
                 hook.remove()
             self._hooks.clear()
@@ -143,7 +143,7 @@ class Activations(TorchFunctionMode):
         return entering
 
     def _leaving(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def leaving(module: nn.Module, args: Any, output: Any) -> None:
+        def leaving(module: nn.Module, _: Any, output: Any) -> None:
             self._inside = ""
             out = next(tensors(output), None)
             if out is None or not out.is_floating_point() or not out.numel():
@@ -182,7 +182,7 @@ class Activations(TorchFunctionMode):
         record.gradients.append(0.0)
         if out.requires_grad:
             at = len(record.gradients) - 1
-            out.register_hook(lambda gradient: record.gradients.__setitem__(at, _norm(gradient)))
+            _hear_gradient(out, lambda gradient: record.gradients.__setitem__(at, _norm(gradient)))
         if kind:
             self._ends(record, kind, some, out)
             self._waiting.append(record)
@@ -218,7 +218,7 @@ class Activations(TorchFunctionMode):
             return
         course.largest.append(float(out.detach().abs().amax()))
         if out.requires_grad:
-            out.register_hook(lambda gradient: course.gradients.__setitem__(at, _norm(gradient)))
+            _hear_gradient(out, lambda gradient: course.gradients.__setitem__(at, _norm(gradient)))
 
     def _through_time(self, name: str, module: nn.RNNBase, args: Any) -> Any:
         """The gradient that reaches each moment of a recurrent layer's input."""
@@ -239,7 +239,7 @@ class Activations(TorchFunctionMode):
 
         # A tensor of our own: raw data asks for no gradient, and the script's must not begin to.
         watched = given if given.requires_grad else given.detach().requires_grad_()
-        watched.register_hook(keep)
+        _hear_gradient(watched, keep)
         course.largest.extend(given.detach().abs().amax(others).tolist())
         return (watched, *args[1:])
 
@@ -294,6 +294,10 @@ def _layer(record: _Record) -> Layer:
         dead_throughout=short(throughout),
         samples=sum(record.samples[count // 2 :]),
     )
+
+
+def _hear_gradient(tensor: torch.Tensor, hear: Callable[[torch.Tensor], None]) -> None:
+    tensor.register_hook(hear)  # type: ignore[no-untyped-call]
 
 
 def _some(out: torch.Tensor) -> torch.Tensor:

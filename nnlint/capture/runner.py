@@ -57,16 +57,24 @@ class Runner(Listener):
         if continuation.intervention != "none":
             kind = _only_class(f"nnlint.capture.interventions.{continuation.intervention}", Intervention)
         self.intervention = kind(self, continuation.values)
-        self._meters = {
-            name: _only_class(f"nnlint.capture.meters.{name}", Meter)(self) for name in continuation.meters
-        }
+        self._measured_by(continuation.meters)
+        if trigger == "loader" and not self._callers and not self.intervention.hears_calls:
+            host.watch.ignore_calls()
+        self._each(lambda meter: meter.begin(batches, batch))
+
+    def _measured_by(self, meters: tuple[str, ...]) -> None:
+        self._meters = {name: _only_class(f"nnlint.capture.meters.{name}", Meter)(self) for name in meters}
         self._callers = [
             name
             for name, meter in self._meters.items()
             if type(meter).calling is not Meter.calling or type(meter).called is not Meter.called
         ]
-        if trigger == "loader" and not self._callers and not self.intervention.hears_calls:
-            host.watch.ignore_calls()
+
+    def become(self, continuation: Continuation, batches: Batches | None, batch: Any) -> None:
+        """Be another continuation of the same intervention from the beginning, while it is still that."""
+        self.continuation = continuation
+        self.started = time.perf_counter()
+        self._measured_by(continuation.meters)
         self._each(lambda meter: meter.begin(batches, batch))
 
     @property
@@ -149,9 +157,11 @@ class Runner(Listener):
 
     def _each(self, tell: Callable[[Meter], object]) -> None:
         """Tell every meter; one that fails is reported and heard no more."""
-        for name in list(self._meters):
-            with self._guarded(name):
-                tell(self._meters[name])
+        for name, meter in list(self._meters.items()):
+            # While the first was told, this process may have become another continuation.
+            if self._meters.get(name) is meter:
+                with self._guarded(name):
+                    tell(meter)
 
     @contextlib.contextmanager
     def _guarded(self, name: str) -> Iterator[None]:

@@ -79,7 +79,7 @@ class Weights:
     def _measure(self, optimizer: Optimizer, due: list[torch.Tensor], rate: float) -> None:
         before = [self._before[parameter] for parameter in due]
         gradients = [parameter.grad.detach() for parameter in due if parameter.grad is not None]
-        updates = torch._foreach_sub([parameter.detach() for parameter in due], before)
+        updates = list(torch._foreach_sub([parameter.detach() for parameter in due], before))
         figures = zip(due, before, gradients, norms(gradients), norms(before), norms(updates), strict=True)
         for parameter, old, gradient, gradient_norm, norm, update in figures:
             course = self._courses.get(parameter)

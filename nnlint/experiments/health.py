@@ -1,4 +1,4 @@
-"""How a network fares while it is trained: gradients, updates and activations, layer by layer and step by step."""
+"""How a network fares while it is trained: gradients, updates, activations, by layer and step."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from nnlint.capture.plan import Place
 from nnlint.experiments.loops import REAL, measured
+from nnlint.experiments.origin import Origin
 
 _T = TypeVar("_T")
 
@@ -133,7 +134,7 @@ class Untouched:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """All of it. `layers` and `weights` are in the order of the first call; `left_out` counts what the caps cut."""
+    """All of it, in the order of the first calls; `left_out_…` counts what the caps have cut."""
 
     roots: tuple[str, ...]
     root_places: tuple[Place | None, ...]
@@ -143,6 +144,8 @@ class Health:
     courses: tuple[Course, ...]
     steppers: tuple[Stepper, ...]
     broken: Broken | None
+    # Where that came from, if playing it again has shown it.
+    origin: Origin | None
     untouched: tuple[Untouched, ...]
     left_out_weights: int
     left_out_layers: int

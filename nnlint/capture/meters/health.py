@@ -10,13 +10,20 @@ from torch import nn
 
 from nnlint.capture.activations import Activations, is_own
 from nnlint.capture.meter import Meter
+from nnlint.capture.plan import from_json
+from nnlint.capture.replay import Replay
 from nnlint.capture.watch import user_place
 from nnlint.capture.weights import Weights, finite
 from nnlint.experiments.health import MOST_UNTOUCHED, SCHEDULE, Broken, Health, Untouched
+from nnlint.experiments.origin import Origin
 
 if TYPE_CHECKING:
     from nnlint.capture.plan import Place
     from nnlint.capture.runner import Runner
+    from nnlint.capture.watch import Batches
+
+# Seconds that a replay may take.
+_PATIENCE = 20.0
 
 
 class HealthMeter(Meter):
@@ -29,6 +36,12 @@ class HealthMeter(Meter):
         self._measured: dict[nn.Module, int] = {}
         self._untouched: dict[nn.Module, dict[str, nn.Parameter]] = {}
         self._broken: Broken | None = None
+        self._replay: Replay | None = None
+
+    def begin(self, batches: Batches | None, batch: Any) -> None:
+        # Where the script is run anew for each part, nothing is forked.
+        if self.runner.host.plan.fork:
+            self._replay = Replay(self.runner, "origin", batches, batch)
 
     def calling(self, root: nn.Module, args: Any, kwargs: Any) -> None:
         self._activations.end()
@@ -102,10 +115,18 @@ class HealthMeter(Meter):
             courses=self._activations.courses(),
             steppers=self._weights.steppers(),
             broken=self._broken,
+            origin=self._origin(),
             untouched=self._left(names),
             left_out_weights=left_out_weights,
             left_out_layers=left_out_layers,
         )
+
+    def _origin(self) -> Origin | None:
+        """Where the first NaN or Inf came from, which takes as long again as it took to get there."""
+        if self._broken is None or self._broken.what == "weight" or self._replay is None:
+            return None
+        found = self._replay.upto(self._broken.step, _PATIENCE)
+        return None if found is None else from_json(Origin, found)
 
     def _left(self, names: dict[torch.Tensor, tuple[int, str]]) -> tuple[Untouched, ...]:
         """The trainable parameters that no step has seen a gradient of."""
