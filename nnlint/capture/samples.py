@@ -1,4 +1,4 @@
-"""The samples of a batch: how many there are, along which axes they stand, and a batch with fewer of them."""
+"""The tensors of a batch by name, what a loader was asked for, and a number to tell samples by."""
 
 from __future__ import annotations
 
@@ -8,21 +8,8 @@ from typing import Any
 
 import torch
 
-from nnlint.capture import batch as batches_of
-
-# A size that no other axis has tells the batch axis apart; not so small that samples could not differ.
-_SIZES = (7, 11, 13, 5, 17, 19, 23, 29, 31, 37)
-
-
-def count(loader: Any, batch: Any) -> int:
-    """How many samples the batch holds; 0 if that cannot be told."""
-    tensors = [tensor for tensor in batches_of.tensors(batch) if tensor.dim()]
-    sampler = getattr(loader, "batch_sampler", None)
-    asked = getattr(loader, "batch_size", None) or getattr(sampler, "batch_size", None) or 0
-    if asked and any(asked in tensor.shape for tensor in tensors):
-        return int(asked)
-    sizes = {tensor.shape[0] for tensor in tensors}
-    return sizes.pop() if len(sizes) == 1 else 0
+# Not so small that samples could not differ.
+_NUMBERS = (7, 11, 13, 5, 17, 19, 23, 29, 31, 37)
 
 
 def named(value: Any, path: str = "batch") -> Iterator[tuple[str, torch.Tensor]]:
@@ -44,37 +31,17 @@ def named(value: Any, path: str = "batch") -> Iterator[tuple[str, torch.Tensor]]
             yield from named(item, f"{path}.{key}")
 
 
-def cut(batch: Any, samples: int, to: int) -> Any | None:
-    """A copy of the batch with its first `to` samples; None if a tensor has no axis of samples."""
-    tensors = list(batches_of.tensors(batch))
-    if any(samples not in tensor.shape for tensor in tensors if tensor.dim()):
-        return None
-
-    def shorten(tensor: torch.Tensor) -> torch.Tensor:
-        if not tensor.dim():
-            return tensor.detach().clone()
-        axis = tuple(tensor.shape).index(samples)
-        return tensor.detach().narrow(axis, 0, to).clone().requires_grad_(tensor.requires_grad)
-
-    return batches_of.change(_shortened(batch, samples, to), shorten)
+def asked_for(loader: Any) -> int:
+    """The loader's batch size; 0 if it has none."""
+    sampler = getattr(loader, "batch_sampler", None)
+    return getattr(loader, "batch_size", None) or getattr(sampler, "batch_size", None) or 0
 
 
-def _shortened(value: Any, samples: int, to: int) -> Any:
-    """Lists with an entry for each sample (texts, paths) have as many entries as there are samples left."""
-    if isinstance(value, dict):
-        return {key: _shortened(item, samples, to) for key, item in value.items()}
-    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-        if len(value) == samples and not any(isinstance(item, torch.Tensor) for item in value):
-            return value[:to]
-        return type(value)(_shortened(item, samples, to) for item in value)
-    return value
-
-
-def telling_size(samples: int, others: Iterable[int]) -> int:
-    """A number of samples that is none of the sizes in `others`, nor divides one; 0 if there is none."""
-    sizes = set(others)
-    fitting = [size for size in _SIZES if size <= samples]
-    for size in fitting:
-        if all(other % size for other in sizes if other):
-            return size
-    return next((size for size in fitting if size not in sizes), 0)
+def telling_number(samples: int, sizes: Iterable[int]) -> int:
+    """At most so many samples, a number that is none of `sizes` and best divides none; 0 if there is none."""
+    others = set(sizes)
+    fitting = [number for number in _NUMBERS if number <= samples]
+    for number in fitting:
+        if all(size % number for size in others if size):
+            return number
+    return next((number for number in fitting if number not in others), 0)

@@ -22,7 +22,7 @@ from nnlint.capture.watch import user_place
 from nnlint.graph import nodes
 from nnlint.graph.plain import plain
 from nnlint.graph.running import Frame, Running, found
-from nnlint.graph.values import Values, shares_memory
+from nnlint.graph.values import Values, held_weakly, shares_memory
 from nnlint.graph.views import View, geometry, split_offset
 
 _INPLACE_VIEW = torch.Tag.inplace_view
@@ -55,8 +55,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._end: tuple[int, int] | None = None
         self._inputs: set[int] = set()
         self.reasons: dict[str, None] = {}
-        # Whether there may be gradients.
-        self.differentiated = False
+        # Gradients, and what was computed from nothing else, by the address of what lies behind them.
+        self._gradients: dict[int, Any] = {}
         self.running = Running(self._returned)
         self.values = Values(self._repeated, self._unseen)
         # Tensors of the roots by the address of what lies behind them: kind, name, owner, root.
@@ -83,6 +83,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Gradients of these are about to be computed."""
         for tensor in tensors:
             self._output("loss", tensor, "", -1)
+
+    def differentiated(self) -> None:
+        """A backward pass is over and has left gradients, whose making nobody has seen."""
+        for module in self.running.modules:
+            for parameter in module.parameters():
+                if parameter.grad is not None:
+                    self._keep_gradient(parameter.grad)
 
     @property
     def has_loss(self) -> bool:
@@ -125,6 +132,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
                 return parts
+        if self._gradients and self._of_gradients(args, kwargs):
+            # Clipping, for one.
+            output = func(*args, **kwargs)
+            for tensor in _tensors(output):
+                self._keep_gradient(tensor)
+            return output
         read: list[torch.Tensor] = []
         arguments = self._converted(args, read)
         named = self._converted(kwargs, read)
@@ -211,8 +224,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             # Of the batch, then, by a way that was not seen: through NumPy, or a kernel of the user's.
             why = f"a tensor of shape {list(tensor.shape)} is not made by operators"
             return self._unknown(tensor, self._unseen(tensor, why))
-        if known is None and self.differentiated and self._is_gradient(tensor):
-            return self._unknown(tensor, self._unseen(tensor, "gradients of a backward pass are used"))
+        if known is None and tensor._cdata in self._gradients:
+            return self._unknown(tensor, self._unseen(tensor, ""))
         kind, name, owner, root = known or ("constant", "", "", -1)
         node = self.graph.create_node("get_attr", name or kind, name=(name or kind).replace(".", "_"))
         self._describe(node, [tensor], grad=tensor.requires_grad)
@@ -229,12 +242,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.values.new(tensor, node)
         return node
 
-    def _is_gradient(self, tensor: torch.Tensor) -> bool:
-        return any(
-            parameter.grad is not None and parameter.grad._cdata == tensor._cdata
-            for module in self.running.modules
-            for parameter in module.parameters()
-        )
+    def _keep_gradient(self, tensor: torch.Tensor) -> None:
+        self._gradients[tensor._cdata] = held_weakly(tensor)
+
+    def _of_gradients(self, args: Any, kwargs: Any) -> bool:
+        tensors = [*_tensors(args), *_tensors(list(kwargs.values()))]
+        return bool(tensors) and all(tensor._cdata in self._gradients for tensor in tensors)
 
     def _named(self, tensor: torch.Tensor) -> tuple[str, str, str, int] | None:
         modules = self.running.modules
@@ -337,7 +350,7 @@ def following(recorder: Recorder) -> Iterator[None]:
             recorder.loss([tensors] if isinstance(tensors, torch.Tensor) else list(tensors))
         with recorder.pause():
             backward(tensors, *args, **kwargs)
-        recorder.differentiated = True
+        recorder.differentiated()
 
     def fetching(batches: Any) -> Any:
         with recorder.pause():

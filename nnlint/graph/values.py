@@ -37,7 +37,7 @@ class _Value:
     def __init__(
         self, tensor: torch.Tensor, node: fx.Node, storage: _Storage, parent: _Value | None, view: View | None
     ) -> None:
-        self._held = torch._C._WeakTensorRef(tensor)  # type: ignore[attr-defined]
+        self._held = held_weakly(tensor)
         self.node = node
         self.storage = storage
         self.version = storage.version
@@ -139,6 +139,11 @@ class Values:
                 )
             )
         return self._storages[key]
+
+
+def held_weakly(tensor: torch.Tensor) -> Any:
+    """While this is kept, the address of what lies behind the tensor is not used anew."""
+    return torch._C._WeakTensorRef(tensor)  # type: ignore[attr-defined]
 
 
 def shares_memory(tensor: torch.Tensor, other: torch.Tensor) -> bool:

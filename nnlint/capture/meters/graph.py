@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from nnlint.capture import samples
+from nnlint.capture import picks, samples
 from nnlint.capture.meter import Meter
 from nnlint.capture.watch import user_place
 from nnlint.experiments.graph import Recording
@@ -48,7 +48,7 @@ class GraphMeter(Meter):
         if batches.loader is self._loader and self.recorder.has_loss:
             self.runner.end("steps")
         if not self._loaders:
-            self.recorder.batch = samples.count(batches.loader, batch)
+            self.recorder.batch = picks.count(batch, samples.asked_for(batches.loader))
         if batches.loader not in self._loaders:
             self._loaders.append(batches.loader)
         number = self._loaders.index(batches.loader)
