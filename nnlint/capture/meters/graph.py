@@ -11,9 +11,10 @@ from nnlint.capture import picks, samples
 from nnlint.capture.meter import Meter
 from nnlint.capture.watch import user_place
 from nnlint.experiments.graph import Recording
+from nnlint.graph.following import following
 from nnlint.graph.nodes import to_json
 from nnlint.graph.plain import plain
-from nnlint.graph.record import Recorder, following
+from nnlint.graph.record import Recorder
 
 if TYPE_CHECKING:
     from nnlint.capture.runner import Runner
