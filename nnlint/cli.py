@@ -139,7 +139,7 @@ def _diff(linter: Linter, paths: tuple[str, ...], unsafe: bool) -> int:
         click.echo(f"nnlint: {': '.join(filter(None, (entry.filename, entry.what, entry.why)))}", err=True)
     for finding in broken:
         click.echo(
-            f"nnlint: {finding.filename}:{finding.span.start.row}: not fixed: {finding.message}", err=True
+            f"nnlint: {finding.shown_name}:{finding.span.start.row}: not fixed: {finding.message}", err=True
         )
     click.echo(fixer.summary(), err=True)
     return 2 if report.not_run or broken else int(bool(fixer.changed))

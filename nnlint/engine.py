@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -20,6 +20,7 @@ from nnlint.rule import Problem, Rule
 if TYPE_CHECKING:
     import libcst as cst
 
+    from nnlint.documents import Document
     from nnlint.static.source import Source, SourceError
 
 SYNTAX_ERROR = "NNL000"
@@ -30,9 +31,16 @@ class FileResult:
     """What one file gave."""
 
     filename: str
-    text: str = ""
     findings: tuple[Finding, ...] = ()
     not_run: tuple[NotRun, ...] = ()
+    # By `shown_name`: the texts that findings point into.
+    sources: Mapping[str, str] = field(default_factory=dict)
+    # False for what is not ours to check: a notebook in another language.
+    checked: bool = True
+
+    @property
+    def text(self) -> str:
+        return next(iter(self.sources.values()), "")
 
 
 Treatment: TypeAlias = Callable[[bytes, FileResult], FileResult]
@@ -74,16 +82,17 @@ class Linter:
         found = self.discover(names)
         not_run = found.not_run
         read_stdin = nnlint.files.STDIN in names
+        files = len(found.files) + read_stdin
         for name in (*((nnlint.files.STDIN,) if read_stdin else ()), *map(str, found.files)):
             result = self._check_file(name, treat)
             findings.extend(result.findings)
             not_run.extend(result.not_run)
-            if result.findings:
-                sources[result.filename] = result.text
+            sources.update(result.sources)
+            files -= not result.checked
         return Report(
             findings=tuple(sorted(findings)),
             not_run=tuple(sorted(not_run, key=lambda entry: (entry.filename, entry.what))),
-            files=len(found.files) + read_stdin,
+            files=files,
             seconds=time.perf_counter() - started,
             sources=sources,
         )
@@ -100,9 +109,9 @@ class Linter:
         return Report(
             findings=tuple(sorted(result.findings)),
             not_run=tuple(result.not_run),
-            files=1,
+            files=int(result.checked),
             seconds=time.perf_counter() - started,
-            sources={filename: text},
+            sources=result.sources,
         )
 
     def _check_file(self, name: str, treat: Treatment | None) -> FileResult:
@@ -125,16 +134,35 @@ class Linter:
         silence any finding, and is only called unused if nothing could have been found elsewhere.
         """
         # Only here does linting pay for libcst; `nnlint rules` and `nnlint explain` never do.
-        from nnlint.static.source import Source, SourceError
+        from nnlint import documents
+        from nnlint.static.source import GATE, SourceError
 
-        source = Source.from_bytes(data, filename)
-        if not source.gate() and not also:
+        if not GATE.search(data) and not also:
             return FileResult(filename)
         try:
-            due = [rule for rule in self.rules if _may_speak(rule, source.text)]
-            findings, not_run = _run(due, source)
+            return self.check_document(documents.read(data, filename), filename, also, tiers)
         except SourceError as error:
-            return self._unreadable(error, data, filename)
+            broken = self._unreadable(error, filename)
+            sources = {filename: data.decode(errors="replace")} if broken else {}
+            return FileResult(filename, broken, sources=sources)
+
+    def check_document(
+        self,
+        document: Document,
+        filename: str,
+        also: Sequence[Finding] = (),
+        tiers: Collection[str] = ("S",),
+    ) -> FileResult:
+        """The same for a document that has been read; raises SourceError if nothing of it can be."""
+        source = document.source
+        if not document.python:
+            return FileResult(filename, checked=False)
+        faults: list[Finding] = []
+        for cell, fault in document.faults:
+            faults.extend(replace(finding, cell=cell) for finding in self._unreadable(fault, filename))
+        due = [rule for rule in self.rules if _may_speak(rule, source.text)]
+        findings, not_run = _run(due, source)
+        also = [document.inward(finding) for finding in also]
         codes = self._codes_for(filename)
         seen = {(finding.code, finding.span.start.row) for finding in also}
         wanted = [
@@ -145,18 +173,22 @@ class Linter:
             and (finding.tier is not Tier.STATIC or (finding.code, finding.span.start.row) not in seen)
         ]
         looked = {page.code for page in self.pages if page.code in codes and set(page.tiers) <= set(tiers)}
-        kept = suppress.apply(wanted, source.text, filename, self.pages, looked)
-        return FileResult(filename, source.text, tuple(kept), tuple(not_run))
+        kept = suppress.apply(wanted, source.text, filename, self.pages, looked, document.parts)
+        shown = (*faults, *map(document.outward, kept))
+        names = {finding.shown_name for finding in shown}
+        names.update(related.shown_name for finding in shown for related in finding.related)
+        sources = {name: text for name, text in document.texts.items() if name in names} if names else {}
+        return FileResult(filename, shown, tuple(not_run), sources)
 
-    def _unreadable(self, error: SourceError, data: bytes, filename: str) -> FileResult:
+    def _unreadable(self, error: SourceError, filename: str) -> tuple[Finding, ...]:
         if SYNTAX_ERROR not in self._codes_for(filename):
-            return FileResult(filename)
+            return ()
         page = next(page for page in self.pages if page.code == SYNTAX_ERROR)
         span = Span.of(error.row, error.column, error.row, error.column + 1)
         finding = Finding(
             page.code, page.name, error.message, filename, span, page.severity, Tier.TOOL, page.url
         )
-        return FileResult(filename, data.decode(errors="replace"), (finding,))
+        return (finding,)
 
     def _codes_for(self, filename: str) -> Collection[str]:
         if not self.per_file_ignores:

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnlint.finding import NotRun
+from nnlint.notebook import SUFFIX
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 STDIN = "-"
 STDIN_NAME = "<stdin>"  # in findings
+
+ENDINGS = (".py", SUFFIX)
 
 # Never walked into, whatever .gitignore says: nobody trains from there. Hidden folders are skipped too.
 SKIPPED = frozenset({"__pycache__", "build", "dist", "node_modules", "site-packages", "venv"})
@@ -50,7 +53,7 @@ class _Patterns:
 
 
 def discover(paths: Sequence[Path], exclude: Sequence[str] = (), root: Path | None = None) -> Discovery:
-    """Every file named, and every `*.py` below the folders named that is not excluded or ignored."""
+    """Every file named, and each script and notebook below the folders named that is not excluded."""
     found = Discovery()
     seen: set[Path] = set()
     root = (root or Path.cwd()).absolute()
@@ -96,7 +99,7 @@ def _walk(top: Path, excluded: _Patterns | None, not_run: list[NotRun]) -> Itera
             path, is_dir = folder / entry.name, entry.is_dir(follow_symlinks=False)
             if is_dir and (entry.name in SKIPPED or entry.name.startswith(".")):
                 continue
-            if not is_dir and not (entry.name.endswith(".py") and entry.is_file()):
+            if not is_dir and not (entry.name.endswith(ENDINGS) and entry.is_file()):
                 continue
             if _ignored(path, is_dir, patterns):
                 continue

@@ -75,19 +75,28 @@ class Span:
         return cls(Position.from_dict(data["location"]), Position.from_dict(data["end_location"]))
 
 
+def shown_name(filename: str, cell: int | None) -> str:
+    """How a place's file is written: `train.py`, or `train.ipynb:cell 3` for a cell of a notebook."""
+    return filename if cell is None else f"{filename}:cell {cell}"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Edit:
-    """Replace the text of `span` by `content`; an empty span inserts."""
+    """Replace the text of `span` by `content`; an empty span inserts.
+
+    In a notebook `cell` is the cell's number among all cells, from 1, and the span counts within it.
+    """
 
     span: Span
     content: str
+    cell: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return {"content": self.content, **self.span.to_dict()}
+        return {"content": self.content, "cell": self.cell, **self.span.to_dict()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Edit:
-        return cls(Span.from_dict(data), data["content"])
+        return cls(Span.from_dict(data), data["content"], data.get("cell"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +127,19 @@ class Related:
     message: str
     filename: str
     span: Span
+    cell: int | None = None  # as in Edit
 
     def to_dict(self) -> dict[str, Any]:
-        return {"message": self.message, "filename": self.filename, **self.span.to_dict()}
+        place = {"filename": self.filename, "cell": self.cell, **self.span.to_dict()}
+        return {"message": self.message, **place}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Related:
-        return cls(data["message"], data["filename"], Span.from_dict(data))
+        return cls(data["message"], data["filename"], Span.from_dict(data), data.get("cell"))
+
+    @property
+    def shown_name(self) -> str:
+        return shown_name(self.filename, self.cell)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +157,17 @@ class Finding:
     fix: Fix | None = None
     related: tuple[Related, ...] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    cell: int | None = None  # as in Edit
 
     @property
-    def sort_key(self) -> tuple[str, Span, str, str]:
-        """Path, row, column, code; the message only makes the order total."""
-        return (self.filename, self.span, self.code, self.message)
+    def sort_key(self) -> tuple[str, int, Span, str, str]:
+        """Path, cell, row, column, code; the message only makes the order total."""
+        return (self.filename, self.cell or 0, self.span, self.code, self.message)
+
+    @property
+    def shown_name(self) -> str:
+        """The file, and the cell of a notebook, as people read it; also the key of `Report.sources`."""
+        return shown_name(self.filename, self.cell)
 
     def __lt__(self, other: Finding) -> bool:
         return self.sort_key < other.sort_key
@@ -161,6 +182,7 @@ class Finding:
             "name": self.name,
             "message": self.message,
             "filename": self.filename,
+            "cell": self.cell,
             **self.span.to_dict(),
             "severity": self.severity.value,
             "tier": self.tier.value,
@@ -184,6 +206,7 @@ class Finding:
             fix=Fix.from_dict(data["fix"]) if data["fix"] else None,
             related=tuple(Related.from_dict(related) for related in data["related"]),
             evidence=data["evidence"],
+            cell=data.get("cell"),
         )
 
 
@@ -211,8 +234,9 @@ class Report:
     not_run: tuple[NotRun, ...] = ()
     files: int = 0
     seconds: float = 0.0
-    # The text of each file that has findings, as it was linted: reporters draw code frames from it
-    # and read nothing themselves. It is not part of the report's value, nor of its JSON.
+    # By `shown_name`, the text of each file (of a notebook: each cell) that has findings, as it was linted:
+    # reporters draw code frames from it and read nothing themselves. It is not part of the report's value,
+    # nor of its JSON.
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     # What `--fix` has dealt with, and whether unsafe fixes were asked for; for people, not in the JSON.
     fixed: int = field(default=0, compare=False)

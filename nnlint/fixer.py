@@ -6,15 +6,15 @@ import os
 import re
 import stat
 import tempfile
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nnlint import fixes
+from nnlint import documents, fixes
 from nnlint.engine import FileResult, Linter
 from nnlint.files import STDIN_NAME
-from nnlint.finding import Finding, NotRun
+from nnlint.finding import Finding, NotRun, shown_name
+from nnlint.notebook import Notebook, is_notebook
 
 # A fix may bring the next one into sight; fixes that go on for longer are going round in circles.
 MOST_ROUNDS = 20
@@ -68,37 +68,34 @@ class Fixer:
 
     def _repair(self, data: bytes, result: FileResult) -> tuple[bytes, int, FileResult]:
         """The new bytes, how many findings they do away with, and what is left to say."""
-        from nnlint.static.source import Source
-
-        encoding = Source.from_bytes(data, result.filename).encoding
-        text = data.decode(encoding)
-        if text.encode(encoding) != data:
+        document = documents.read(data, result.filename)
+        if document.repaired([]) != data:
+            encoding = document.source.encoding
             raise FixError(f"the file cannot be written back as {encoding} without other changes")
-        if why := _fault(data, result.filename):
+        if why := document.compile_error():
             raise FixError(f"this Python does not compile the file, so no fix can be checked: {why}")
         count = 0
         for _ in range(MOST_ROUNDS):
             due = fixes.compatible([finding.fix for finding in self._due(result) if finding.fix])
             if not due:
                 return data, count, result
-            text = fixes.apply(text, due)
-            data = text.encode(encoding)
-            if why := _fault(data, result.filename):
+            data = document.repaired(due)
+            document = documents.read(data, result.filename)
+            if why := document.compile_error():
                 raise FixError(f"the fixed file would not compile, so it stays as it is: {why}")
             count += len(due)
-            result = self.linter.check_bytes(data, result.filename)
+            result = self.linter.check_document(document, result.filename)
         raise FixError(
             f"fixes keep calling for more fixes after {MOST_ROUNDS} rounds; the file stays as it is"
         )
 
     def _keep(self, filename: str, before: bytes, after: bytes) -> None:
-        from nnlint.static.source import Source
-
         if filename == STDIN_NAME:
             self.stdin = after
         elif self.write:
             write(Path(filename), before, after)
-        self.changed.append(Changed(filename, before, after, Source.from_bytes(before, filename).encoding))
+        encoding = documents.read(before, filename).source.encoding
+        self.changed.append(Changed(filename, before, after, encoding))
 
     def summary(self) -> str:
         """What a run that wrote nothing would have done."""
@@ -106,19 +103,6 @@ class Fixer:
         rest = f" ({more} {'fix' if self.hidden == 1 else 'fixes'} available with --unsafe-fixes)"
         count = f"{self.fixed} finding{'' if self.fixed == 1 else 's'}" if self.fixed else "nothing"
         return f"Would fix {count}{rest if self.hidden else ''}."
-
-
-def _fault(data: bytes, filename: str) -> str:
-    """Why Python would not compile it; empty if it would."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            compile(data, filename, "exec", dont_inherit=True)
-    except SyntaxError as error:
-        return f"line {error.lineno}: {error.msg}"
-    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
-        return " ".join(str(error).split()) or type(error).__name__
-    return ""
 
 
 def write(path: Path, before: bytes, after: bytes) -> None:
@@ -161,7 +145,10 @@ def _take_after(new: Path, old: Path, mode: int) -> None:
 
 
 def diff(changes: Sequence[Changed], *, color: bool = False) -> bytes:
-    """A unified diff, file by file, in each file's own encoding: `patch` can apply it."""
+    """A unified diff, file by file, in each file's own encoding: `patch` can apply it.
+
+    A notebook's is cell by cell, to be read and not to be applied: the file is JSON.
+    """
     lines = b"".join(map(_diff, changes))
     if not color:
         return lines
@@ -173,14 +160,27 @@ def _diff(change: Changed) -> bytes:
 
     # The byte order mark is part of the first line here, or the diff would not fit the file.
     encoding = change.encoding.removesuffix("-sig")
-    old, new = (_lines(data.decode(encoding)) for data in (change.before, change.after))
-    body = (
-        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-        for line in list(difflib.unified_diff(old, new))[2:]
-    )
-    name = os.fsencode(change.filename)
-    head = b"" if change.filename == STDIN_NAME else b"--- %s\n+++ %s\n" % (name, name)
-    return head + "".join(body).encode(encoding)
+    diffs = b""
+    for name, before, after in _texts(change, encoding):
+        body = (
+            line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+            for line in list(difflib.unified_diff(_lines(before), _lines(after)))[2:]
+        )
+        shown = os.fsencode(name)
+        head = b"" if name == STDIN_NAME else b"--- %s\n+++ %s\n" % (shown, shown)
+        diffs += head + "".join(body).encode(encoding)
+    return diffs
+
+
+def _texts(change: Changed, encoding: str) -> Iterator[tuple[str, str, str]]:
+    """What is compared: the file, or each cell that has changed, with its name."""
+    if not is_notebook(change.filename):
+        yield change.filename, change.before.decode(encoding), change.after.decode(encoding)
+        return
+    old, new = (Notebook.read(data).cells for data in (change.before, change.after))
+    for cell, other in zip(old, new, strict=True):
+        if cell.text != other.text:
+            yield shown_name(change.filename, cell.number), cell.text, other.text
 
 
 def _lines(text: str) -> list[str]:

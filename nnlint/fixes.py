@@ -106,7 +106,7 @@ def compatible(fixes: Iterable[Fix]) -> list[Fix]:
     known: set[tuple[Edit, ...]] = set()
     for fix in fixes:
         new = [edit for edit in fix.edits if not (edit in taken and _is_line(edit))]
-        if fix.edits in known or not any(_clash(edit.span, other.span) for edit in new for other in taken):
+        if fix.edits in known or not any(_clash(edit, other) for edit in new for other in taken):
             chosen.append(fix)
             known.add(fix.edits)
             taken.update(new)
@@ -118,6 +118,11 @@ def apply(text: str, fixes: Iterable[Fix]) -> str:
 
     Callers lint and apply again until nothing changes.
     """
+    return edited(text, (edit for fix in compatible(fixes) for edit in fix.edits))
+
+
+def edited(text: str, edits: Iterable[Edit]) -> str:
+    """The text with edits that do not touch each other applied."""
     starts = [0]
     for line in split_lines(text, keepends=True):
         starts.append(starts[-1] + len(line))
@@ -125,13 +130,14 @@ def apply(text: str, fixes: Iterable[Fix]) -> str:
     def offset(position: Position) -> int:
         return starts[position.row - 1] + position.column - 1
 
-    for edit in sorted({edit for fix in compatible(fixes) for edit in fix.edits}, reverse=True):
+    for edit in sorted(set(edits), reverse=True):
         text = text[: offset(edit.span.start)] + edit.content + text[offset(edit.span.end) :]
     return text
 
 
-def _clash(span: Span, other: Span) -> bool:
-    return span.start <= other.end and other.start <= span.end
+def _clash(edit: Edit, other: Edit) -> bool:
+    one, two = edit.span, other.span
+    return edit.cell == other.cell and one.start <= two.end and two.start <= one.end
 
 
 def _is_line(edit: Edit) -> bool:

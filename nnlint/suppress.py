@@ -12,7 +12,7 @@ import io
 import re
 import tokenize
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nnlint.finding import Finding, Span, Tier
 from nnlint.page import Page
@@ -31,10 +31,12 @@ class _Comment:
     column: int
     first: int  # the rows of the statement that the comment speaks for
     last: int
+    offset: int = 0  # how many rows of the file come before the text that all these rows count in
 
     def span(self, start: int, end: int) -> Span:
         """The part of the comment's text from `start` to `end`."""
-        return Span.of(self.row, self.column + start, self.row, self.column + end)
+        row = self.row + self.offset
+        return Span.of(row, self.column + start, row, self.column + end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,17 @@ class _Suppression:
 
 
 def apply(
-    findings: Iterable[Finding], text: str, filename: str, pages: Sequence[Page], ran: Collection[str]
+    findings: Iterable[Finding],
+    text: str,
+    filename: str,
+    pages: Sequence[Page],
+    ran: Collection[str],
+    parts: Sequence[tuple[int, str]] = (),
 ) -> list[Finding]:
     """The findings that no comment suppresses, plus those about the comments themselves.
 
-    A suppression counts as unused only if its rule is among those that `ran`.
+    A suppression counts as unused only if its rule is among those that `ran`. `parts`, if given, are the
+    first rows and texts of which `text` is made: no comment speaks for a statement of the next part.
     """
     kept = list(findings)
     if "nnlint" not in text and "noqa" not in text and "NOQA" not in text:
@@ -65,7 +73,12 @@ def apply(
                 Finding(UNUSED, about.name, message, filename, span, about.severity, Tier.TOOL, about.url)
             )
 
-    for comment in _comments(text):
+    comments = (
+        replace(comment, offset=first - 1)
+        for first, part in parts or ((1, text),)
+        for comment in _comments(part)
+    )
+    for comment in comments:
         for span, key, rows, fault in _read(comment):
             page = by_key.get(key) or by_key.get(key.upper())
             if fault:
@@ -95,7 +108,7 @@ def apply(
 
 def _read(comment: _Comment) -> Iterator[tuple[Span, str, range | None, str]]:
     """Each code or name a comment gives: where it stands, the rows it speaks for, what is wrong with it."""
-    rows = range(comment.first, comment.last + 1)
+    rows = range(comment.first + comment.offset, comment.last + comment.offset + 1)
     for match in _OWN.finditer(comment.text):
         whole = comment.span(match.start(), match.end())
         if match["verb"] not in _VERBS:

@@ -25,8 +25,9 @@ from nnlint.finding import (
 positions = st.builds(Position, st.integers(1, 99), st.integers(1, 99))
 spans = st.builds(Span, positions, positions)
 words = st.text(max_size=8)
-related = st.builds(Related, words, words, spans)
-edits = st.builds(Edit, spans, words)
+cells = st.none() | st.integers(1, 9)
+related = st.builds(Related, words, words, spans, cells)
+edits = st.builds(Edit, spans, words, cells)
 fixes = st.builds(Fix, words, st.sampled_from(Applicability), st.lists(edits, max_size=2).map(tuple))
 findings = st.builds(
     Finding,
@@ -41,6 +42,7 @@ findings = st.builds(
     fix=st.none() | fixes,
     related=st.lists(related, max_size=2).map(tuple),
     evidence=st.dictionaries(words, st.integers() | words, max_size=2),
+    cell=cells,
 )
 reports = st.builds(
     Report,
@@ -57,8 +59,8 @@ def test_a_report_survives_json(report: Report) -> None:
 
 
 @given(st.lists(findings, max_size=4))
-def test_findings_are_ordered_by_path_row_column_code(some: list[Finding]) -> None:
-    keys = [(f.filename, f.span.start.row, f.span.start.column) for f in sorted(some)]
+def test_findings_are_ordered_by_path_cell_row_column_code(some: list[Finding]) -> None:
+    keys = [(f.filename, f.cell or 0, f.span.start.row, f.span.start.column) for f in sorted(some)]
     assert keys == sorted(keys)
     assert len(set(some)) <= len(some)
 

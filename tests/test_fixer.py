@@ -68,7 +68,12 @@ def test_the_report_says_what_fix_could_do(project: Path) -> None:
     found = json.loads(_run("a.py", "--output-format", "json").stdout)["findings"]
     assert [finding["fix"]["applicability"] for finding in found] == ["safe", "unsafe"]
     assert found[0]["fix"]["edits"] == [
-        {"content": "()", "location": {"row": 5, "column": 9}, "end_location": {"row": 5, "column": 9}}
+        {
+            "content": "()",
+            "cell": None,
+            "location": {"row": 5, "column": 9},
+            "end_location": {"row": 5, "column": 9},
+        }
     ]
 
 

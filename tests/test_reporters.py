@@ -83,6 +83,7 @@ def test_the_json_has_the_agreed_form() -> None:
                 "name": "syntax-error",
                 "message": "`torch.softmax` feeds `loss_fn`",
                 "filename": "train.py",
+                "cell": None,
                 "location": {"row": 4, "column": 17},
                 "end_location": {"row": 4, "column": 36},
                 "severity": "error",
@@ -94,6 +95,7 @@ def test_the_json_has_the_agreed_form() -> None:
                     "edits": [
                         {
                             "content": "x",
+                            "cell": None,
                             "location": {"row": 4, "column": 17},
                             "end_location": {"row": 4, "column": 36},
                         }
@@ -103,6 +105,7 @@ def test_the_json_has_the_agreed_form() -> None:
                     {
                         "message": "the loss is made here",
                         "filename": "train.py",
+                        "cell": None,
                         "location": {"row": 2, "column": 11},
                         "end_location": {"row": 2, "column": 38},
                     }

@@ -70,10 +70,10 @@ class _Text:
     def finding(self, finding: Finding) -> Iterator[str]:
         """The finding as a block: header, frame, why, fix, help."""
         start = finding.span.start
-        place = self.paint(f"{finding.filename}:{start.row}:{start.column}:", "bold")
+        place = self.paint(f"{finding.shown_name}:{start.row}:{start.column}:", "bold")
         yield f"{place} {self.paint(finding.code, finding.severity)} {finding.message}"
         margin = len(str(max(span.start.row for span in self.spans(finding)) + 1))
-        yield from self.frame(finding.filename, finding.span, margin, "^", finding.severity, context=1)
+        yield from self.frame(finding.shown_name, finding.span, margin, "^", finding.severity, context=1)
         for related in finding.related:
             yield from self.related(related, margin)
         if why := _lead(finding.name):
@@ -88,8 +88,8 @@ class _Text:
 
     def related(self, related: Related, margin: int) -> Iterator[str]:
         start = related.span.start
-        yield self.note(margin, f"note: {related.filename}:{start.row}:{start.column}: {related.message}")
-        yield from self.frame(related.filename, related.span, margin, "-", "blue", context=0)
+        yield self.note(margin, f"note: {related.shown_name}:{start.row}:{start.column}: {related.message}")
+        yield from self.frame(related.shown_name, related.span, margin, "-", "blue", context=0)
 
     def note(self, margin: int, text: str) -> str:
         return f"{' ' * margin} {self.paint('=', 'blue')} {text}"
