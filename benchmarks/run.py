@@ -19,7 +19,7 @@ from pathlib import Path
 import click
 from measure import Spread, machine
 
-from nnlint.capture.plan import Continuation
+from nnlint.capture.plan import Continuation, Request
 from nnlint.capture.supervise import capture
 
 RESULTS = Path(__file__).parent / "results" / "run.json"
@@ -85,12 +85,12 @@ def main(rounds: int) -> None:
         script = Path(folder) / "train.py"
         script.write_text(SCRIPT)
         for _ in range(rounds):
-            seen = capture(str(script), ["1000000"], seconds=300)
+            seen = capture(Request(str(script), ("1000000",), seconds=300))
             if seen.first_step is None:
                 raise click.ClickException(seen.not_run[0].why)
             first.append((plain(script, 1)[0], seen.seconds))
             wanted = [Continuation("plain", "none", STEPS, 200.0)]
-            seen = capture(str(script), ["1000000"], continuations=wanted, seconds=300)
+            seen = capture(Request(str(script), ("1000000",), seconds=300), wanted)
             trajectory = seen.trajectories["plain"]
             step.append((plain(script, STEPS, "--one-thread")[1], trajectory.seconds / len(trajectory.steps)))
     figures = {}

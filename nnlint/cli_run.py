@@ -67,6 +67,13 @@ class _Run(click.Command):
     metavar="SECONDS",
     help="How long the script may run, in all.",
 )
+@click.option(
+    "--memory",
+    type=click.FloatRange(min=0.1),
+    default=0.0,
+    metavar="GIB",
+    help="How much memory the script may take, in all.  [default: 80 % of what is free]",
+)
 @click.option("--cpu", is_flag=True, help="Hide accelerators from the script.")
 @click.option("--no-fork", is_flag=True, help="Run the script anew for each part instead of forking it.")
 @click.option("--verbose", is_flag=True, help="Show what the script prints (on standard error).")
@@ -77,6 +84,7 @@ def run(
     arguments: tuple[str, ...],
     module: str | None,
     budget: float,
+    memory: float,
     cpu: bool,
     no_fork: bool,
     verbose: bool,
@@ -89,7 +97,8 @@ def run(
     isolated: bool,
 ) -> None:
     """Run SCRIPT with its ARGUMENTS to its first training step, and examine that step and its source."""
-    from nnlint.examine import Examination, examine
+    from nnlint.capture.plan import Request
+    from nnlint.examine import examine
 
     if module is not None:
         # With -m, the first word is already the module's own.
@@ -101,11 +110,12 @@ def run(
     else:
         target = script
     linter, settings = load_linter((target,), select, extend_select, ignore, output_format, config, isolated)
-    what = Examination(
+    what = Request(
         target,
         arguments,
         module=module is not None,
         seconds=budget,
+        memory=memory,
         cpu=cpu,
         fork=not no_fork,
         verbose=verbose,

@@ -6,10 +6,9 @@ import linecache
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from nnlint.capture.plan import Continuation, Place
+from nnlint.capture.plan import Continuation, Place, Request
 from nnlint.capture.supervise import Capture, Progress, capture
 from nnlint.engine import Linter, describe, one_line
 from nnlint.finding import Finding, NotRun, Related, Report, Span, Tier
@@ -18,21 +17,8 @@ from nnlint.rule import Rule, Sighting
 TIERS = ("S", "E")
 
 
-@dataclass(frozen=True, slots=True)
-class Examination:
-    """What to run and within which limits. `seconds` is for everything that runs the script."""
-
-    target: str
-    arguments: tuple[str, ...] = ()
-    module: bool = False
-    seconds: float = 60.0
-    cpu: bool = False
-    fork: bool = True
-    verbose: bool = False
-
-
 def examine(
-    linter: Linter, what: Examination, progress: Callable[[Progress], None] | None = None
+    linter: Linter, what: Request, progress: Callable[[Progress], None] | None = None
 ) -> tuple[Report, Capture]:
     """Run the script, and report what all tiers find in it and in the files that the run has led to."""
     started = time.perf_counter()
@@ -40,17 +26,7 @@ def examine(
     wanted: dict[str, Continuation] = {}
     for entry in (entry for rule in rules for entry in rule.continuations):
         wanted[entry.name] = wanted[entry.name].joined(entry) if entry.name in wanted else entry
-    seen = capture(
-        what.target,
-        what.arguments,
-        module=what.module,
-        continuations=tuple(wanted.values()),
-        seconds=what.seconds,
-        cpu=what.cpu,
-        fork=what.fork,
-        verbose=what.verbose,
-        progress=progress,
-    )
+    seen = capture(what, tuple(wanted.values()), progress)
     not_run = list(seen.not_run)
     by_file: defaultdict[str, list[Finding]] = defaultdict(list)
     if Path(what.target).is_file():

@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ _NEWNS, _NEWUSER, _NEWPID = 0x00020000, 0x10000000, 0x20000000
 _RDONLY, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 32, 4096, 16384, 1 << 18
 _NOSUID, _NODEV, _NOEXEC = 2, 4, 8
 _DETACH = 2
-_PDEATHSIG = 1
+_PDEATHSIG, _SUBREAPER = 1, 36
 # Not files: the kernel's own windows, and devices.
 _KERNEL = frozenset({"/proc", "/sys", "/dev"})
 # How far below a folder with mounts inside it we look for folders without.
@@ -61,15 +62,18 @@ class Jail:
         os.chdir(here)
 
 
-def enter() -> Jail:
-    """Move this single-threaded process into the namespaces; its children live in the new process tree."""
+def enter(memory: int = 0) -> Jail:
+    """Move this single-threaded process into the namespaces; its children live in the new process tree.
+
+    `memory` bounds what can be written there, in bytes; 0 is half of what the machine has.
+    """
     here = Path.cwd()
     privileged = _try_unshare(_NEWNS | _NEWPID)
     if not privileged:
         _enter_user_namespace()
     _mount("none", "/", None, _REC | _PRIVATE)
     mounts = _mounts()
-    _mount("nnlint", str(SCRATCH), "tmpfs", _NOSUID | _NODEV)
+    _mount("nnlint", str(SCRATCH), "tmpfs", _NOSUID | _NODEV, f"size={memory}" if memory else "")
     # A user namespace may not write the `trusted` attributes in which overlays keep their notes.
     options = "" if privileged else ",userxattr"
     covers: list[Cover] = []
@@ -118,8 +122,16 @@ def become_init() -> None:
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent ends."""
-    _libc().prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    """Ask the kernel to kill this process when its parent ends, where it can."""
+    if sys.platform == "linux":
+        _libc().prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def outlive_parent() -> None:
+    """Take that back, and have whatever is left behind by descendants become a child of this process."""
+    if sys.platform == "linux":
+        _libc().prctl(_PDEATHSIG, 0, 0, 0, 0)
+        _libc().prctl(_SUBREAPER, 1, 0, 0, 0)
 
 
 def _places(folder: str, mounts: dict[str, int], depth: int) -> Iterator[str]:

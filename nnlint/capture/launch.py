@@ -7,9 +7,11 @@ import os
 import random
 import sys
 import traceback
+from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
-from nnlint.capture import jail, script
+from nnlint.capture import jail, script, shelter
 from nnlint.capture.channel import Channel
 from nnlint.capture.plan import Plan, from_json
 
@@ -37,18 +39,20 @@ def main() -> NoReturn:
     jail.die_with_parent()
     os.environ.update(_QUIET)
     sys.dont_write_bytecode = True
-    if plan.cpu:
+    request = plan.request
+    if request.cpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    folders = (Path.cwd(), Path(request.target).resolve().parent) if not request.module else (Path.cwd(),)
     try:
-        shut = jail.enter()
-    except (jail.JailError, OSError) as error:
+        way, branch = shelter.enter(request.shelter, folders, plan.memory // 2)
+    except (shelter.ShelterError, OSError) as error:
         channel.send("end", f"the script cannot be kept from changing files here: {error}")
         os._exit(0)
-    jail.become_init()
-    _run(plan, channel, shut)
+    channel.send("sheltered", way)
+    _run(plan, channel, branch)
 
 
-def _run(plan: Plan, channel: Channel, shut: jail.Jail) -> NoReturn:
+def _run(plan: Plan, channel: Channel, branch: Callable[[str], None]) -> NoReturn:
     try:
         from nnlint.capture.host import Host
     except ImportError as error:
@@ -57,10 +61,10 @@ def _run(plan: Plan, channel: Channel, shut: jail.Jail) -> NoReturn:
     _seed(plan.seed)
     # Our own name and options are not the script's business.
     sys.path[:] = [entry for entry in sys.path if entry]
-    host = Host(plan, channel, shut.branch)
+    host = Host(plan, channel, branch)
     why = "the script ended"
     try:
-        script.run(plan.target, plan.arguments, module=plan.module)
+        script.run(plan.request.target, plan.request.arguments, module=plan.request.module)
     except script.ScriptError as error:
         channel.send("end", str(error))
         os._exit(0)

@@ -51,23 +51,52 @@ class Continuation:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What one child process is to do.
+class Request:
+    """What somebody wants run, and within which limits.
 
-    With `fork`, it runs the script once and forks what else is needed. Without, it plays one `role` itself
-    ("probe", or the name of a continuation) from the candidate numbered `at`; others play the rest.
+    `target` is a file, or with `module` a module's name; `arguments` are the script's own. `seconds` and
+    `memory` (GiB; 0: a share of what is free) are for everything that runs the script. `cpu` hides
+    accelerators. Without `fork` the script is run anew for each part. `verbose` passes on what it prints.
+    `shelter` names one way to keep it from changing files (nnlint.capture.shelter); "" is the best there is.
     """
 
     target: str
     arguments: tuple[str, ...] = ()
     module: bool = False
+    seconds: float = 60.0
+    memory: float = 0.0
+    cpu: bool = False
+    fork: bool = True
+    verbose: bool = False
+    shelter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one child process is to do for a request.
+
+    With `fork`, it runs the script once and forks what else is needed. Without, it plays one `role` itself
+    ("probe", or the name of a continuation) from the candidate numbered `at`; others play the rest. `memory`
+    is in bytes.
+    """
+
+    request: Request
     continuations: tuple[Continuation, ...] = ()
     fork: bool = True
     role: str = "probe"
     at: int = 0
     workers: int = 1
     seed: int = 0
-    cpu: bool = False
+    memory: int = 0
+    # Where more continuations are asked for once those above are done; -1: no more will be.
+    asks: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Further:
+    """More continuations from the same fork point, in the light of the first ones."""
+
+    continuations: tuple[Continuation, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Runs in nnlint's own process and never imports torch.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import select
 import selectors
@@ -17,17 +18,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from nnlint.capture.launch import PIPE, PLAN
-from nnlint.capture.plan import Continuation, FirstStep, Plan, Trajectory, from_json, to_json
+from nnlint.capture.plan import (
+    Continuation,
+    FirstStep,
+    Further,
+    Plan,
+    Request,
+    Trajectory,
+    from_json,
+    to_json,
+)
+from nnlint.capture.shelter import DEPTHS
 from nnlint.finding import NotRun
 
 # Of what the script prints, this much is kept to explain an early end.
 _TAIL = 64 * 1024
 # Candidates that are tried one run each where processes cannot be forked.
 _RERUNS = 8
-
-
 # The kernel ends the script's processes after their first one; that takes moments.
 _GONE = 5.0
+# How often the memory is looked at, in seconds.
+_LOOK = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,35 +62,35 @@ class Capture:
     seconds: float = 0.0
     # Whether each continuation had to run the script again from its start.
     rerun: bool = False
+    # How the script was kept from changing files: "namespaces", "landlock" or "audit".
+    shelter: str = ""
 
 
 def capture(
-    target: str,
-    arguments: Sequence[str] = (),
-    *,
-    module: bool = False,
+    request: Request,
     continuations: Sequence[Continuation] = (),
-    seconds: float = 60.0,
-    cpu: bool = False,
-    fork: bool = True,
-    verbose: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    more: Callable[[Capture], Sequence[Continuation]] | None = None,
 ) -> Capture:
-    """Run the script to its first training step and through the continuations, within `seconds` in all.
+    """Run the script to its first training step and through the continuations, within the request's limits.
 
+    Once they are done, `more` says in the light of them which others to run, again and again until none.
     Never raises for what the script does: that is said in `not_run`. KeyboardInterrupt ends the script first.
     """
     started = time.monotonic()
+    if why := _missing():
+        return Capture(not_run=[NotRun("the script", why, request.target)])
+    from nnlint.capture.memory import allowance
+
     plan = Plan(
-        target,
-        tuple(arguments),
-        module=module,
-        continuations=tuple(continuations),
-        fork=fork and hasattr(os, "fork"),
+        request,
+        tuple(continuations),
+        # On macOS a process that has started threads, as torch does, does not survive a fork.
+        fork=request.fork and sys.platform == "linux",
         workers=os.cpu_count() or 1,
-        cpu=cpu,
+        memory=int(request.memory * 2**30) or allowance(),
     )
-    run = _Run(plan, Capture(), started + seconds, verbose, progress)
+    run = _Run(plan, Capture(), started + request.seconds, request.verbose, progress, more)
     if plan.fork:
         run.start(plan)
         if run.cannot_fork:
@@ -93,6 +104,15 @@ def capture(
     return run.capture
 
 
+def _missing() -> str:
+    """Why nothing can be run here; empty if it can."""
+    if not hasattr(os, "fork"):
+        return "needs Linux or macOS"
+    if importlib.util.find_spec("psutil") is None:
+        return "needs psutil and torch: pip install 'nnlint[run]'"
+    return ""
+
+
 @dataclass(slots=True)
 class _Run:
     plan: Plan
@@ -100,11 +120,18 @@ class _Run:
     deadline: float
     verbose: bool
     progress: Callable[[Progress], None] | None
+    more: Callable[[Capture], Sequence[Continuation]] | None = None
+    # The end of the pipe by which the process that runs the script is told of more continuations.
+    telling: int = -1
     cannot_fork: bool = False
     ended: str = ""
     verdict: str = ""
     died: dict[str, str] = field(default_factory=dict)
     late: bool = False
+    # How many continuations were ended for want of memory and have not been spoken of yet.
+    spilled: int = 0
+    # How far below our child the process is that runs the script; -1 while that is not known.
+    depth: int = -1
 
     def again(self) -> None:
         """Run the script from its start for each part: the probe at each candidate, the continuations."""
@@ -112,20 +139,33 @@ class _Run:
             self.verdict = self.ended = ""
             self.start(replace(self.plan, fork=False, role="probe", at=at))
             if self.verdict == "training":
-                for continuation in self.plan.continuations:
-                    self.start(replace(self.plan, fork=False, role=continuation.name, at=at))
+                wanted = self.plan.continuations
+                while wanted and not self.late:
+                    for continuation in wanted:
+                        self.start(replace(self.plan, fork=False, role=continuation.name, at=at))
+                    wanted = self._further()
                 return
             # Over before this candidate: there are no more.
             if self.ended or self.late:
                 return
 
+    def _further(self) -> tuple[Continuation, ...]:
+        """What else is to be run, of what has not been; it becomes part of the plan."""
+        known = {continuation.name for continuation in self.plan.continuations}
+        wanted = self.more(self.capture) if self.more and self.capture.first_step else ()
+        new = tuple(continuation for continuation in wanted if continuation.name not in known)
+        self.plan = replace(self.plan, continuations=self.plan.continuations + new)
+        return new
+
     def start(self, plan: Plan) -> None:
         """One child process, from its start to its end."""
-        left = self.deadline - time.monotonic()
-        if left <= 0:
+        if time.monotonic() >= self.deadline:
             self.late = True
             return
+        self.depth = -1
         reading, writing = os.pipe()
+        asking, self.telling = os.pipe()
+        plan = replace(plan, asks=asking) if plan.fork and self.more else plan
         environment = {**os.environ, PLAN: to_json(plan), PIPE: str(writing), "PYTHONHASHSEED": "0"}
         child = subprocess.Popen(
             [sys.executable, "-m", "nnlint.capture.launch"],
@@ -133,19 +173,25 @@ class _Run:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=environment,
-            pass_fds=(writing,),
+            pass_fds=(writing, asking),
             # Its own group: Ctrl-C reaches us, and we end it and all that it has started.
             start_new_session=True,
         )
         os.close(writing)
+        os.close(asking)
         try:
-            self._listen(child, reading)
+            self._listen(child, reading, plan)
         finally:
+            # It ends the others, where the kernel does not.
+            child.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_GONE)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
             _until_closed(reading, _GONE)
             os.close(reading)
+            os.close(self.telling)
             if child.stdout:
                 child.stdout.close()
 
@@ -153,19 +199,26 @@ class _Run:
         """Say what was asked for and did not happen."""
         say = self.capture.not_run
         if self.capture.first_step is None:
-            say.append(NotRun("first training step", self._why(), self.plan.target))
+            say.append(NotRun("first training step", self._why(), self.plan.request.target))
             return
         for continuation in self.plan.continuations:
             if continuation.name not in self.capture.trajectories:
                 why = self.died.get(continuation.name) or self._why()
-                say.append(NotRun(f"continuation {continuation.name}", why, self.plan.target))
+                say.append(NotRun(f"continuation {continuation.name}", why, self.plan.request.target))
 
     def _why(self) -> str:
         if self.late:
             return "the time was over (see --budget)"
         return self.ended or self.died.get("probe") or "the script ended its process before any training step"
 
-    def _listen(self, child: subprocess.Popen[bytes], reading: int) -> None:
+    def _spill(self) -> str:
+        return f"took more than {self.plan.memory / 2**30:.3g} GiB of memory (see --memory)"
+
+    def _listen(self, child: subprocess.Popen[bytes], reading: int, plan: Plan) -> None:
+        from nnlint.capture.memory import MemoryWatch
+
+        memory = MemoryWatch(child.pid, plan.memory)
+        looked = time.monotonic()
         selector = selectors.DefaultSelector()
         selector.register(reading, selectors.EVENT_READ)
         output = child.stdout
@@ -179,7 +232,14 @@ class _Run:
             if left <= 0:
                 self.late = True
                 break
-            for key, _ in selector.select(min(left, 1.0)):
+            if self.depth >= 0 and time.monotonic() - looked > _LOOK:
+                looked = time.monotonic()
+                spilled = memory.relieve(self.depth)
+                self.spilled += spilled is False
+                if spilled:
+                    self.died[plan.role] = self._spill()
+                    break
+            for key, _ in selector.select(min(left, _LOOK)):
                 data = os.read(key.fd, 65536)
                 if not data:
                     selector.unregister(key.fileobj)
@@ -208,10 +268,20 @@ class _Run:
             self.verdict = text
         elif kind == "died":
             name, _, why = text.partition("\t")
-            self.died[name] = f"the script {why}"
+            if self.spilled and why.endswith("SIGKILL"):
+                self.spilled -= 1
+                self.died[name] = self._spill()
+            else:
+                self.died[name] = f"the script {why}"
+        elif kind == "sheltered":
+            self.capture.shelter = text
+            self.depth = DEPTHS[text]
         elif kind == "failed":
             meter, _, why = text.partition("\t")
-            self.capture.not_run.append(NotRun(f"measurement {meter}", why, self.plan.target))
+            self.capture.not_run.append(NotRun(f"measurement {meter}", why, self.plan.request.target))
+        elif kind == "round":
+            with contextlib.suppress(OSError):
+                os.write(self.telling, to_json(Further(self._further())).encode() + b"\n")
         elif kind == "cannot_fork":
             self.cannot_fork = True
         elif kind == "end":

@@ -38,9 +38,9 @@ CALLS: dict[str, tuple[Callable[..., torch.Tensor], torch.Tensor, dict[str, Any]
 def _search(call: Callable[[torch.Tensor], torch.Tensor], start: torch.Tensor) -> float:
     """The lowest loss that gradient descent finds from here."""
     free = start.clone().requires_grad_(True)
-    optimizer = torch.optim.Adam([free], lr=0.1)
-    for step in range(1500):
-        optimizer.param_groups[0]["lr"] = 0.1 * 0.997**step
+    optimizer = torch.optim.Adam([free], lr=0.2)
+    for step in range(400):
+        optimizer.param_groups[0]["lr"] = 0.2 * 0.99**step
         optimizer.zero_grad()
         call(free).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -12,6 +12,7 @@ import pytest
 from scripts import HEAD, NO_LOADER
 from support import processes
 
+from nnlint.capture.plan import Request
 from nnlint.capture.supervise import Capture, capture
 
 # Another run of these tests beside this one has processes of its own.
@@ -35,7 +36,7 @@ EARLY = {
 def run(text: str, tmp_path: Path, seconds: float = 60.0) -> Capture:
     script = tmp_path / "train.py"
     script.write_text(text)
-    return capture(str(script), seconds=seconds)
+    return capture(Request(str(script), seconds=seconds))
 
 
 @pytest.mark.parametrize("way", EARLY)

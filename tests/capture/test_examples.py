@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from support import every_rule, mismatches
 
-from nnlint.examine import Examination, examine
+from nnlint.capture.plan import Request
+from nnlint.examine import examine
 from nnlint.finding import Tier
 from nnlint.page import Page, load_pages
 from nnlint.page_text import Example
@@ -29,7 +30,7 @@ def test_an_example_that_is_run_shows_what_the_page_says(
 ) -> None:
     script = tmp_path / "example.py"
     script.write_text(example.text, encoding="utf-8")
-    report, seen = examine(LINTER, Examination(str(script)))
+    report, seen = examine(LINTER, Request(str(script)))
     assert report.not_run == (), seen.output
     findings = [finding for finding in report.findings if finding.tier is Tier.EXPERIMENT]
     assert (example.kind == "good") == (page.name not in {entry.name for entry in example.expectations})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,14 @@ from scripts import (
     TRAINER,
 )
 
-from nnlint.capture.plan import Continuation, FirstStep
+from nnlint.capture.plan import Continuation, FirstStep, Request
 from nnlint.capture.supervise import Capture, capture
 
 
-def run(text: str, tmp_path: Path, **options: object) -> Capture:
+def run(text: str, tmp_path: Path, continuations: Sequence[Continuation] = (), **options: object) -> Capture:
     script = tmp_path / "train.py"
     script.write_text(HEAD + text)
-    return capture(str(script), **options)  # type: ignore[arg-type]
+    return capture(Request(str(script), **options), continuations)  # type: ignore[arg-type]
 
 
 def first(text: str, tmp_path: Path) -> FirstStep:
@@ -140,7 +141,7 @@ def test_a_module_with_relative_imports_and_arguments(
         + NO_LOADER.replace("nn.Linear", "Net")
     )
     monkeypatch.chdir(tmp_path)
-    seen = capture("package.train", ["--rate", "0.1"], module=True)
+    seen = capture(Request("package.train", ("--rate", "0.1"), module=True))
     assert seen.first_step is not None, (seen.not_run, seen.output)
 
 
@@ -153,7 +154,7 @@ def test_a_notebook_runs_its_code_cells(tmp_path: Path) -> None:
     ]
     notebook = tmp_path / "train.ipynb"
     notebook.write_text(json.dumps({"cells": cells}))
-    seen = capture(str(notebook))
+    seen = capture(Request(str(notebook)))
     assert seen.first_step is not None, (seen.not_run, seen.output)
     assert seen.first_step.losses[0].place is not None
     assert seen.first_step.losses[0].place.filename.endswith("train.ipynb:cell 3")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nnlint.capture.plan import Continuation
+from nnlint.capture.plan import Continuation, Request
 from nnlint.capture.supervise import capture
 
 LIGHTNING = """
@@ -144,7 +144,7 @@ def test_the_loop_of_a_library(library: str, tmp_path: Path, monkeypatch: pytest
         Continuation("held", "same_batch", 20, 30),
         Continuation("zeroed", "zeroed", 20, 30),
     ]
-    seen = capture("train.py", continuations=wanted, seconds=240)
+    seen = capture(Request("train.py", seconds=240), wanted)
     step = seen.first_step
     assert step is not None, (seen.not_run, seen.output)
     assert seen.not_run == []
