@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _RAW = frozenset(
     {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "resize_", "set_"}
 )
+_OVERWRITES = frozenset({"copy_", "fill_", "zero_", "normal_", "uniform_"})
 # What puts an Inf somewhere because it was told to: a mask, the start of a search for the smallest.
 _TOLD = frozenset({"masked_fill", "masked_fill_", "fill_", "full", "full_like", "new_full", "scalar_tensor",
                    "lift_fresh", "_to_copy", "where", "triu", "tril", "triu_", "tril_"})  # fmt: skip
@@ -127,7 +128,9 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         name = func.overloadpacket.__name__
         if not self.on or name in _RAW:
             return func(*args, **kwargs)
-        before = [tensor for tensor in tensors((args, kwargs)) if _odd(tensor)]
+        # What is overwritten is no input, and may be raw memory.
+        read = args[1:] if name in _OVERWRITES else args
+        before = [tensor for tensor in tensors((read, kwargs)) if _odd(tensor)]
         ranges: tuple[str, ...] = ()
         if name.endswith("_"):
             # What is written in place cannot be looked at afterwards.
