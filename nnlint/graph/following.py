@@ -1,9 +1,9 @@
-"""Tells a recorder what is no part of the computation: backward passes, optimizer steps, loaders at work."""
+"""Tells a recorder what is not an operator: passes back, steps, loaders at work, numbers that leave torch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,20 +20,62 @@ if TYPE_CHECKING:
 
 @contextmanager
 def following(recorder: Recorder) -> Iterator[None]:
-    """Tell the recorder of backward passes, optimizer steps and loaders, which it does not record."""
-    backward, fetch = torch.autograd.backward, _BaseDataLoaderIter.__next__
+    """Put the hooks in place; the recorder itself is a mode to be entered."""
 
-    def watched(tensors: Any, *args: Any, **kwargs: Any) -> None:
-        if not recorder.paused:
-            recorder.loss([tensors] if isinstance(tensors, torch.Tensor) else list(tensors))
+    def backward(call: Any, tensors: Any, *args: Any, **kwargs: Any) -> None:
+        recorder.loss([tensors] if isinstance(tensors, torch.Tensor) else list(tensors))
         with recorder.pause():
-            backward(tensors, *args, **kwargs)
+            call(tensors, *args, **kwargs)
         recorder.differentiated()
 
-    def fetching(batches: Any) -> Any:
+    def paused(call: Any, *args: Any) -> Any:
         with recorder.pause():
-            return fetch(batches)
+            return call(*args)
 
+    def read(call: Any, tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        recorder.escaped(tensor)
+        with recorder.pause():
+            return call(tensor, *args, **kwargs)
+
+    def addressed(call: Any, tensor: torch.Tensor) -> Any:
+        recorder.touched(tensor)
+        return call(tensor)
+
+    # Compiled code is not seen, and torch.compile refuses some of it under a mode.
+    torch.compiler.set_stance("force_eager")
+    with ExitStack() as stack:
+        stack.callback(torch.compiler.set_stance, "default")
+        stack.enter_context(_optimizers(recorder))
+        stack.enter_context(recorder.running.heard())
+        stack.enter_context(_around(torch.autograd, "backward", backward))
+        stack.enter_context(_around(_BaseDataLoaderIter, "__next__", paused))
+        stack.enter_context(_around(torch.Tensor, "numpy", read))
+        stack.enter_context(_around(torch.Tensor, "tolist", read))
+        stack.enter_context(_around(torch.Tensor, "data_ptr", addressed))
+        yield
+
+
+@contextmanager
+def _around(owner: Any, name: str, how: Callable[..., Any]) -> Iterator[None]:
+    """Call `how(the function, …)` in a function's place."""
+    call = getattr(owner, name)
+    own = name in vars(owner)
+
+    def instead(*args: Any, **kwargs: Any) -> Any:
+        return how(call, *args, **kwargs)
+
+    setattr(owner, name, instead)
+    try:
+        yield
+    finally:
+        if own:
+            setattr(owner, name, call)
+        else:
+            delattr(owner, name)
+
+
+@contextmanager
+def _optimizers(recorder: Recorder) -> Iterator[None]:
     def stepping(_: Any, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
         recorder.paused += 1
         return _with_closure(args, kwargs, recorder)
@@ -41,19 +83,12 @@ def following(recorder: Recorder) -> Iterator[None]:
     def stepped(*_: Any) -> None:
         recorder.paused -= 1
 
-    # Compiled code is not seen, and torch.compile refuses some of it under a mode.
-    torch.compiler.set_stance("force_eager")
     handles = [register_optimizer_step_pre_hook(stepping), register_optimizer_step_post_hook(stepped)]
     # Before all others, whose operators are not the script's either.
     _global_optimizer_pre_hooks.move_to_end(handles[0].id, last=False)  # type: ignore[attr-defined]
-    torch.autograd.backward = watched
-    _BaseDataLoaderIter.__next__ = fetching  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:
-        torch.autograd.backward = backward
-        _BaseDataLoaderIter.__next__ = fetch  # type: ignore[method-assign]
-        torch.compiler.set_stance("default")
         for handle in handles:
             handle.remove()
 

@@ -31,6 +31,8 @@ def plain(recorder: Recorder, cut: bool = False) -> Graph:
             refs[node] = Ref(source.node, node.args[1])
             continue
         refs[node] = Ref(len(nodes))
+        if items := [user for user in node.users if user.target is operator.getitem]:
+            node.meta["grad"] = any(item.meta["grad"] for item in items)
         nodes.append(_node(node, refs))
     return Graph(
         nodes=tuple(nodes),

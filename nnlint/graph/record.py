@@ -15,12 +15,16 @@ from nnlint.capture.plan import Place
 from nnlint.capture.watch import user_place
 from nnlint.graph import nodes
 from nnlint.graph.following import following
+from nnlint.graph.named import Names
 from nnlint.graph.plain import plain
 from nnlint.graph.running import Frame, Running, found
 from nnlint.graph.values import Values, held_weakly, shares_memory
 from nnlint.graph.views import View, geometry, split_offset
 
 _INPLACE_VIEW = torch.Tag.inplace_view
+_EMPTY = frozenset(
+    getattr(torch.ops.aten, name).default for name in ("empty_like", "new_empty", "empty_strided")
+) | {torch.ops.aten.empty.memory_format, torch.ops.aten.new_empty_strided.default}
 
 
 def unseen(*sources: Any) -> Any:
@@ -50,17 +54,17 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._end: tuple[int, int] | None = None
         self._inputs: set[int] = set()
         self.reasons: dict[str, None] = {}
+        # What was read by Python or NumPy, and may have come back as numbers.
+        self._escaped: dict[fx.Node, None] = {}
+        # Whether the operator at hand takes a tensor that was made of numbers just now, and whether it
+        # reads the numbers of its arguments.
+        self._fresh = False
+        self._reads = True
         # Gradients, and what was computed from nothing else, by the address of what lies behind them.
         self._gradients: dict[int, Any] = {}
         self.running = Running(self._returned)
         self.values = Values(self._repeated, self._unseen)
-        # Tensors of the roots by the address of what lies behind them: kind, name, owner, root.
-        self._names: dict[int, tuple[str, str, str, int]] = {}
-        self._named_roots = 0
-
-    def close(self) -> None:
-        """Let go of torch's hooks."""
-        self.running.close()
+        self._names = Names(self.running)
 
     # What the caller tells.
 
@@ -76,7 +80,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def loss(self, tensors: Sequence[torch.Tensor]) -> None:
         """Gradients of these are about to be computed."""
-        for tensor in tensors:
+        for tensor in () if self.paused or self.elsewhere() else tensors:
             self._output("loss", tensor, "", -1)
 
     def differentiated(self) -> None:
@@ -85,6 +89,17 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for parameter in module.parameters():
                 if parameter.grad is not None:
                     self._keep_gradient(parameter.grad)
+
+    def escaped(self, tensor: torch.Tensor) -> None:
+        """Python or NumPy reads the numbers of a tensor."""
+        if not self.paused and not self.elsewhere():
+            self._escaped[self._node(tensor)] = None
+
+    def touched(self, tensor: torch.Tensor) -> None:
+        """Something gets the address of a tensor, and may write to it."""
+        if not self.paused and not self.elsewhere():
+            why = "memory is handed by its address to something that is not an operator"
+            self.values.write(tensor, self._unseen(tensor, why, [self._node(tensor)]))
 
     @property
     def has_loss(self) -> bool:
@@ -133,14 +148,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for tensor in _tensors(output):
                 self._keep_gradient(tensor)
             return output
+        schema = getattr(func, "_schema", None)
         read: list[torch.Tensor] = []
+        # An operator in place may be what fills it; one that reads no numbers needs none.
+        self._reads = not (schema is None or schema.is_mutable or _reads_no_numbers(func))
+        self._fresh = func is torch.ops.aten.lift_fresh.default
         arguments = self._converted(args, read)
         named = self._converted(kwargs, read)
         grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in read)
-        schema = getattr(func, "_schema", None)
         written = _written(schema, args, kwargs) if schema is not None and schema.is_mutable else []
         before = {id(tensor): tuple(tensor.shape) for tensor in written}
         output = func(*args, **kwargs)
+        if func is torch.ops.aten._local_scalar_dense.default:
+            self._escaped[arguments[0]] = None
         if schema is None:
             self.reasons[f"{func} takes functions as arguments, and is not looked into"] = None
         results = list(_tensors(output))
@@ -188,8 +208,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return
         for path, tensor in found(output):
             whole = _unwrapped(tensor)
-            if not self.values.knows(whole) and self._named(whole) is None:
-                self.values.new(whole, self._unseen(whole, _why(frame.module), frame.arguments))
+            if not self.values.knows(whole) and self._names.of(whole) is None:
+                given = [_unwrapped(entry) for _, entry in found(frame.arguments)]
+                sources = [node for entry in given if (node := self.values.read(entry)) is not None]
+                self.values.new(whole, self._unseen(whole, _why(frame.module), sources))
             if outermost:
                 self._output("prediction", whole, path, frame.root)
 
@@ -202,7 +224,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The arguments with nodes in the place of tensors, which are added to `read`."""
         if isinstance(value, torch.Tensor):
             read.append(value)
-            return self._node(value)
+            node = self._node(value)
+            if node.target in _EMPTY and self._reads and value.numel():
+                # A kernel of the user's has got it, and nobody saw what it wrote.
+                why = "memory is filled by something that is not an operator"
+                node = self._unknown(value, self._unseen(value, why))
+            return node
         if isinstance(value, (list, tuple)):
             return type(value)([self._converted(item, read) for item in value])
         if isinstance(value, dict):
@@ -210,23 +237,30 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return value
 
     def _node(self, tensor: torch.Tensor) -> fx.Node:
-        return self.values.read(tensor) or self._foreign(tensor)
+        node = self.values.read(tensor) or self._foreign(tensor)
+        # Autograd has spoken only after the operator that made it was recorded.
+        node.meta["grad"] = tensor.requires_grad
+        return node
 
     def _foreign(self, tensor: torch.Tensor) -> fx.Node:
         """A tensor that no recorded operator has made."""
-        known = self._named(tensor)
+        known = self._names.of(tensor)
         if known is None and self.batch > 1 and self.batch in tensor.shape:
             # Of the batch, then, by a way that was not seen: through NumPy, or a kernel of the user's.
             why = f"a tensor of shape {list(tensor.shape)} is not made by operators"
             return self._unknown(tensor, self._unseen(tensor, why))
         if known is None and tensor._cdata in self._gradients:
             return self._unknown(tensor, self._unseen(tensor, ""))
-        kind, name, owner, root = known or ("constant", "", "", -1)
+        if known is None and self._escaped and self._fresh and tensor.dim():
+            why = "numbers leave torch for Python or NumPy, and others come from there"
+            self.reasons[why] = None
+            return self._unknown(tensor, self._unseen(tensor, "", [*self._escaped]))
+        kind, name = (known.kind, known.name) if known else ("constant", "")
         node = self.graph.create_node("get_attr", name or kind, name=(name or kind).replace(".", "_"))
         self._describe(node, [tensor], grad=tensor.requires_grad)
         node.meta.update(kind=kind, name=name)
         if known is not None:
-            node.meta.update(module=owner, root=root)
+            node.meta.update(module=known.owner, root=known.root)
         elif tensor.numel() == 1 and not is_traceable_wrapper_subclass(tensor):
             with self.pause():
                 node.meta["value"] = tensor.item()
@@ -244,32 +278,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         tensors = [*_tensors(args), *_tensors(list(kwargs.values()))]
         return bool(tensors) and all(tensor._cdata in self._gradients for tensor in tensors)
 
-    def _named(self, tensor: torch.Tensor) -> tuple[str, str, str, int] | None:
-        modules = self.running.modules
-        while self._named_roots < len(modules):
-            number, root = self._named_roots, modules[self._named_roots]
-            named: list[tuple[str, Iterator[tuple[str, torch.Tensor]]]] = [
-                ("parameter", root.named_parameters(remove_duplicate=False)),
-                ("buffer", root.named_buffers(remove_duplicate=False)),
-            ]
-            for kind, entries in named:
-                for name, entry in entries:
-                    owner = name.rpartition(".")[0]
-                    self._names.setdefault(entry._cdata, (kind, name, owner, number))
-            self._named_roots += 1
-        known = self._names.get(tensor._cdata)
-        if known is None and isinstance(tensor, nn.Parameter):
-            root_number, path, _ = self.running.innermost
-            known = ("parameter", "", path, root_number)
-        return known
-
-    def _unseen(self, tensor: torch.Tensor, why: str, sources: Any = ()) -> fx.Node:
+    def _unseen(self, tensor: torch.Tensor, why: str, sources: Sequence[fx.Node] = ()) -> fx.Node:
         """A value whose making was not seen; `sources` are what it may depend on."""
         if why:
             self.reasons[why] = None
-        inputs = [_unwrapped(entry) for _, entry in found(sources)]
-        arguments = tuple(node for entry in inputs if (node := self.values.read(entry)) is not None)
-        node = self.graph.call_function(unseen, arguments)
+        node = self.graph.call_function(unseen, tuple(sources))
         self._describe(node, [tensor], grad=tensor.requires_grad)
         node.meta["kind"] = "unseen"
         return node
@@ -325,14 +338,18 @@ def record(
         recorder.running.root(root)
     for name, tensor in inputs.items():
         recorder.input(name, tensor)
-    try:
-        with following(recorder), recorder:
-            result = step()
-            if not recorder.has_loss:
-                recorder.loss([tensor for _, tensor in found(result)])
-    finally:
-        recorder.close()
+    with following(recorder), recorder:
+        result = step()
+        if not recorder.has_loss:
+            recorder.loss([tensor for _, tensor in found(result)])
     return plain(recorder)
+
+
+def _reads_no_numbers(func: Any) -> bool:
+    """Whether it looks at the form of its arguments only: views, and tensors of the same size."""
+    name = func._schema.name.rpartition("::")[2]
+    views = any(entry.alias_info is not None for entry in func._schema.returns)
+    return views or name.endswith("_like") or name.startswith("new_")
 
 
 def _written(schema: Any, args: Any, kwargs: Any) -> list[torch.Tensor]:

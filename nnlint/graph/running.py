@@ -1,14 +1,14 @@
-"""Which module is running: a stack kept by torch's own global forward hooks."""
+"""Which module is running: a stack kept around every call of a module."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from nnlint.capture.plan import Place
 from nnlint.capture.watch import user_place
@@ -39,15 +39,30 @@ class Running:
         # By identity of the module, which `modules` keeps alive.
         self._paths: dict[int, tuple[int, str]] = {}
         self._left = left
-        self._handles = [
-            register_module_forward_pre_hook(self._enter),
-            register_module_forward_hook(self._leave, with_kwargs=True, always_call=True),
-        ]
 
-    def close(self) -> None:
-        """Hear no more."""
-        for handle in self._handles:
-            handle.remove()
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Hear every call of a module.
+
+        Not by torch's global hooks: torch.compile warns where there are any, and a script may be strict.
+        """
+        call = nn.Module.__call__
+
+        def heard_call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            frame = self._enter(module, args, kwargs)
+            try:
+                output = call(module, *args, **kwargs)
+                outermost = frame.root >= 0 and all(outer.root < 0 for outer in self.stack[:-1])
+                self._left(frame, output, outermost)
+            finally:
+                self.stack.pop()
+            return output
+
+        nn.Module.__call__ = heard_call  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            nn.Module.__call__ = call  # type: ignore[method-assign]
 
     def root(self, module: nn.Module, place: Place | None = None) -> int:
         """The number of a module that the script calls itself."""
@@ -67,23 +82,13 @@ class Running:
         frame = self.stack[-1]
         return frame.root, frame.path, frame.module.training
 
-    def _enter(self, module: nn.Module, args: Any) -> None:
+    def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> Frame:
         if all(outer.root < 0 for outer in self.stack) and next(module.parameters(), None) is not None:
             self.root(module, user_place())
         root, path = self._paths.get(id(module), (-1, type(module).__name__))
-        self.stack.append(Frame(module, root, path, (args, {})))
-
-    def _leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        while self.stack:
-            frame = self.stack[-1]
-            if frame.module is module:
-                frame.arguments = (args, kwargs)
-                outermost = all(outer.root < 0 for outer in self.stack[:-1])
-                self._left(frame, output, outermost and frame.root >= 0)
-                self.stack.pop()
-                return
-            # One whose forward raised, and whose hook was not called.
-            self.stack.pop()
+        frame = Frame(module, root, path, (args, kwargs))
+        self.stack.append(frame)
+        return frame
 
 
 def found(value: Any, path: str = "") -> Iterator[tuple[str, torch.Tensor]]:
