@@ -6,11 +6,14 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from nnlint.capture.plan import Place
 from nnlint.experiments.loops import REAL, measured
 from nnlint.experiments.origin import Origin
+
+if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
 
 _T = TypeVar("_T")
 
@@ -151,6 +154,12 @@ class Health:
     left_out_layers: int
 
 
+def of(seen: Capture) -> Health | None:
+    """What was measured, if the loop could be continued."""
+    trajectory = seen.trajectories.get(HEALTH.name)
+    return trajectory.measure(Health) if trajectory else None
+
+
 def update_ratio(weight: Weight) -> float | None:
     """The median of update norm to weight norm over the steps; None for fewer than five."""
     ratios = [
@@ -186,3 +195,39 @@ def evenly(items: Sequence[_T], most: int) -> list[_T]:
 def short(value: float) -> float:
     """The number with four digits: what is kept must stay small."""
     return float(f"{value:.4g}")
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """Weights in the order in which their layers are called: the first and the last third."""
+
+    root: int
+    first: tuple[Weight, ...]
+    last: tuple[Weight, ...]
+
+    @property
+    def ratio(self) -> float:
+        """The largest typical gradient of the first third to that of the last; NaN if that is zero."""
+        ends = [max(typical(weight.gradients) for weight in part) for part in (self.first, self.last)]
+        return ends[0] / ends[1] if ends[1] > 0 else math.nan
+
+
+def depths(health: Health) -> Iterator[Depth]:
+    """One for each root with at least four layers that have matrices."""
+    called = {(layer.root, layer.name): number for number, layer in enumerate(health.layers)}
+    for root in range(len(health.roots)):
+        found = [
+            (called[owner], weight)
+            for weight in matrices(health)
+            if weight.root == root and (owner := (root, weight.name.rpartition(".")[0])) in called
+        ]
+        ordered = [weight for _, weight in sorted(found, key=lambda entry: entry[0])]
+        third = len(ordered) // 3
+        if len(ordered) >= 4:
+            yield Depth(root, tuple(ordered[:third]), tuple(ordered[-third:]))
+
+
+def layer_of(health: Health, weight: Weight) -> Layer | None:
+    """The layer that a weight belongs to, if its output was measured."""
+    owner = weight.root, weight.name.rpartition(".")[0]
+    return next((layer for layer in health.layers if (layer.root, layer.name) == owner), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.health import HEALTH, Broken, Health
+from nnlint.experiments.health import HEALTH, Broken, of
 from nnlint.rule import Rule, Sighting, listed
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ class NanInfOrigin(Rule):
     explained_by = ("target-out-of-range",)
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
-        trajectory = seen.trajectories.get(HEALTH.name)
-        health = trajectory.measure(Health) if trajectory else None
+        health = of(seen)
         if health is None or health.broken is None:
             return
         broken, origin = health.broken, health.origin
