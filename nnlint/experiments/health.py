@@ -160,11 +160,11 @@ def of(seen: Capture) -> Health | None:
     return trajectory.measure(Health) if trajectory else None
 
 
-def update_ratio(weight: Weight) -> float | None:
-    """The median of update norm to weight norm over the steps; None for fewer than five."""
+def update_ratio(weight: Weight, most: int | None = None) -> float | None:
+    """The median of update norm to weight norm over the (first so many) steps; None for fewer than five."""
     ratios = [
         update / norm
-        for update, norm in zip(weight.updates, weight.norms, strict=True)
+        for update, norm in zip(weight.updates[:most], weight.norms[:most], strict=True)
         if norm > 0 and math.isfinite(update) and math.isfinite(norm)
     ]
     return median(ratios) if len(ratios) >= 5 else None
