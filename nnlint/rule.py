@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from nnlint.capture.plan import Continuation, Place
     from nnlint.capture.supervise import Capture
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 
@@ -133,6 +134,9 @@ class Rule:
         raise NotImplementedError
 
     if TYPE_CHECKING:
+
+        def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+            """The problems visible in the graph of the first training step, or of a model that was traced."""
 
         def check_runs(self, seen: Capture) -> Iterator[Sighting]:
             """The problems visible in the script's first training iteration and its continuations."""

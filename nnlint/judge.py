@@ -1,0 +1,71 @@
+"""What the rules say of a run: of its first step, of that step's graph, of how the loop went on."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnlint.capture.plan import Place
+from nnlint.capture.supervise import Capture
+from nnlint.engine import describe, one_line
+from nnlint.finding import Finding, NotRun, Related, Span, Tier
+from nnlint.rule import Rule, Sighting
+
+if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
+
+
+def judge(
+    rules: Sequence[Rule], seen: Capture, step: GraphStep | None, target: str, not_run: list[NotRun]
+) -> list[Finding]:
+    """The findings of each rule and tier; one that fails is reported and stops none of the others."""
+    found: list[Finding] = []
+    for rule in rules:
+        looks: list[tuple[Tier, Callable[[], Iterable[Sighting]]]] = []
+        if "E" in rule.page.tiers and seen.first_step is not None:
+            looks.append((Tier.EXPERIMENT, lambda rule=rule: rule.check_runs(seen)))  # type: ignore[misc]
+        if "G" in rule.page.tiers and step is not None:
+            looks.append((Tier.GRAPH, lambda rule=rule: rule.check_graph(step)))  # type: ignore[misc]
+        for tier, look in looks:
+            try:
+                sightings = list(look())
+            except Exception as error:
+                not_run.append(NotRun(describe(rule), one_line(error), target))
+                continue
+            found += [_finding(rule, sighting, tier, target) for sighting in sightings]
+    # What two tiers see in one place is said once.
+    once: dict[tuple[str, str, Span], Finding] = {}
+    for finding in found:
+        once.setdefault((finding.code, finding.filename, finding.span), finding)
+    return list(once.values())
+
+
+def _finding(rule: Rule, sighting: Sighting, tier: Tier, target: str) -> Finding:
+    filename, span = _spot(sighting.place, target)
+    return Finding(
+        code=rule.page.code,
+        name=rule.page.name,
+        message=sighting.message,
+        filename=filename,
+        span=span,
+        severity=sighting.severity or rule.page.severity,
+        tier=tier,
+        url=rule.page.url,
+        related=tuple(Related(message, *_spot(place, target)) for place, message in sighting.related),
+        evidence=sighting.evidence,
+    )
+
+
+def _spot(place: Place | None, target: str) -> tuple[str, Span]:
+    """The file and the code on the line, without its indentation."""
+    place = place or Place(target, 1)
+    filename = place.filename
+    # The script is named as the user has named it; other files as short as they can be.
+    if Path(filename).is_absolute() and Path(filename).is_relative_to(Path.cwd()):
+        filename = str(Path(filename).relative_to(Path.cwd()))
+    # Empty where the file cannot be read: a cell of a notebook, a file that is gone.
+    line = linecache.getline(filename, place.row)
+    start = len(line) - len(line.lstrip())
+    return filename, Span.of(place.row, start + 1, place.row, max(len(line.rstrip()), start) + 1)
