@@ -90,12 +90,13 @@ def _ratios(seen: Capture, health: Health) -> Iterator[Sighting]:
         if not ratios:
             continue
         evidence = {"update to weight": ratios, "lr": weights[0].rates[-1]}
+        typically = median(ratios.values())
         early = median(update_ratio(weight, _EARLY) or 0.0 for weight in weights)
-        large = median(ratios.values()) > _LARGE and max(ratios.values()) > _VERY_LARGE
+        large = typically > _LARGE and max(ratios.values()) > _VERY_LARGE
         if (large or early > _LARGE_EARLY) and not _progress(seen):
             yield Sighting(
                 place,
-                f"each step changes the weights by {max(early, median(ratios.values())):.0%} of their norm (sound: "
+                f"each step changes the weights by {max(early, typically):.0%} of their norm (sound: "
                 f"about 0.1 %), and the loss does not fall: the rate of {weights[0].rates[-1]:g} is too "
                 "large; divide it by ten until it falls",
                 evidence=evidence,
@@ -136,9 +137,8 @@ def _progress(seen: Capture) -> bool:
     losses = [step.loss for step in steps]
     if len({step.optimizer for step in steps}) > 1 or len(losses) < _STEPS:
         return True
-    # The very first ones only: too large a step soon makes a loss from which there is much to fall.
-    first, last = max(1, len(losses) // 20), max(1, len(losses) // 5)
-    return mean(losses[-last:]) < _NO_PROGRESS * mean(losses[:first])
+    # The very first one: too large a step soon makes a loss from which there is much to fall.
+    return mean(losses[-max(1, len(losses) // 5) :]) < _NO_PROGRESS * losses[0]
 
 
 def _rising(weight: Weight) -> bool:
