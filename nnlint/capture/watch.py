@@ -87,7 +87,9 @@ class Watch:
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
         self.optimizers: list[weakref.ref[Optimizer]] = []
+        # Where each optimizer and each loader was built.
         self.built: weakref.WeakKeyDictionary[Any, Place | None] = weakref.WeakKeyDictionary()
+        self.loaders: list[weakref.ref[DataLoader[Any]]] = []
         self._inside = False
         self._differentiating = False
         self._call: Any = torch.nn.Module.__call__
@@ -97,6 +99,7 @@ class Watch:
         DataLoader.__iter__ = lambda loader: Batches(self, loader)  # type: ignore[assignment,method-assign,return-value]
         self.hear_calls()
         backward, grad, build = torch.autograd.backward, torch.autograd.grad, Optimizer.__init__
+        load = DataLoader.__init__
 
         def watched_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
             # While calls of functions are watched, torch calls this a second time for the same backward.
@@ -119,9 +122,15 @@ class Watch:
             self.optimizers.append(weakref.ref(optimizer))
             self.built[optimizer] = user_place()
 
+        def watched_load(loader: DataLoader[Any], *args: Any, **kwargs: Any) -> None:
+            load(loader, *args, **kwargs)
+            self.loaders.append(weakref.ref(loader))
+            self.built[loader] = user_place()
+
         torch.autograd.backward = watched_backward
         torch.autograd.grad = watched_grad
         Optimizer.__init__ = watched_build  # type: ignore[assignment,method-assign]
+        DataLoader.__init__ = watched_load  # type: ignore[assignment,method-assign]
         register_optimizer_step_pre_hook(lambda optimizer, _, __: self.listener.stepping(optimizer))
         register_optimizer_step_post_hook(lambda optimizer, _, __: self.listener.stepped(optimizer))
 
@@ -149,6 +158,10 @@ class Watch:
     def ignore_calls(self) -> None:
         """Hear them no more: what is not heard costs nothing."""
         torch.nn.Module.__call__ = self._call  # type: ignore[method-assign]
+
+    def living_loaders(self) -> list[DataLoader[Any]]:
+        """The loaders that the script has built and still holds, in order."""
+        return [loader for ref in self.loaders if (loader := ref()) is not None]
 
     def living_optimizers(self) -> list[Optimizer]:
         """The optimizers that the script has built and still holds, in order."""
