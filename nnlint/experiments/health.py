@@ -161,13 +161,13 @@ def of(seen: Capture) -> Health | None:
 
 
 def update_ratio(weight: Weight, most: int | None = None) -> float | None:
-    """The median of update norm to weight norm over the (first so many) steps; None for fewer than five."""
+    """The median of update norm to weight norm over the (first so many) steps; None for fewer than four."""
     ratios = [
         update / norm
         for update, norm in zip(weight.updates[:most], weight.norms[:most], strict=True)
         if norm > 0 and math.isfinite(update) and math.isfinite(norm)
     ]
-    return median(ratios) if len(ratios) >= 5 else None
+    return median(ratios) if len(ratios) >= 4 else None
 
 
 def typical(values: Sequence[float]) -> float:

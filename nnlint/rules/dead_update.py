@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from nnlint.capture.supervise import Capture
 
 # The healthy figure is near 1e-3. Single layers of sound scripts showed up to 0.13, and LBFGS more; over
-# the first eight measured steps alone, up to 0.28. Weights grow under large steps, and the ratio then falls.
+# the first four steps alone, up to 0.3. Weights grow under large steps, and the ratio then falls.
 _LARGE, _VERY_LARGE = 0.1, 0.3
-_EARLY, _LARGE_EARLY = 8, 0.5
+_EARLY, _LARGE_EARLY = 4, 0.5
 _SMALL = 1e-6
 # Loss at the end to loss at the beginning: above this, the large steps have brought nothing.
 _NO_PROGRESS = 0.95
