@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.rule import Problem, Rule
-from nnlint.static.arguments import argument, constant, surely_absent
+from nnlint.static.arguments import argument, constant
 from nnlint.static.loops import DataPass
-from nnlint.static.splits import LOADER, dataset_of
+from nnlint.static.ranks import DIVIDES, REPLICAS, draws_from_all
+from nnlint.static.splits import LOADER
 from nnlint.static.values import EventKind, Kind, Value
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
 SAMPLER = "torch.utils.data.DistributedSampler"
-# Words of files that share the data out in some other way.
-DIVIDES = re.compile(
-    rb"Sampler|shard|by_node|by_rank|\[\s*\w*rank\s*:|rank\s*[%*]|[%*]\s*\w*rank|Subset|\.prepare\(|[Ff]abric|split_\w*(?:by|node|rank|data)"
-)
 
 
 class DistributedSampler(Rule):
-    words = ("DistributedSampler", "DistributedDataParallel")
+    words = ("DistributedSampler", "DistributedDataParallel", "FullyShardedDataParallel")
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         if not script.complete:
@@ -49,9 +45,12 @@ class DistributedSampler(Rule):
             return
         for found in script.training_passes:
             models = [e.target for e in found.of(EventKind.FORWARD) if e.target is not None]
-            model = next((target for target in models if _replica(target)), None)
+            model = next(
+                (target for target in models if all(part.op in REPLICAS for part in target.alternatives())),
+                None,
+            )
             for loader in _loaders(found) if model is not None else ():
-                if model is None or loader.node is None or not _whole(loader):
+                if model is None or loader.node is None or not draws_from_all(loader):
                     continue
                 yield self.problem(
                     loader.node,
@@ -76,29 +75,6 @@ class DistributedSampler(Rule):
                         f"process; call `{name}.set_epoch(epoch)` at the start of each epoch",
                         related=((loader.node, "the training loader"),),
                     )
-
-
-def _replica(module: Value) -> bool:
-    """Whether a module is surely a DistributedDataParallel wrapper."""
-    return all(part.op == "torch.nn.parallel.DistributedDataParallel" for part in module.alternatives())
-
-
-def _whole(loader: Value) -> bool:
-    """Whether a loader surely draws from all of a data set that is the same on every rank."""
-    for name in ("sampler", "batch_sampler"):
-        given = argument(loader, name)
-        if given is not None and not given.is_const(None):
-            return False
-    dataset = dataset_of(loader)
-    if dataset is None or dataset.kind is not Kind.DATASET or dataset.alts or not surely_absent(loader, "**"):
-        return False
-    if dataset.cls is not None and (
-        dataset.cls.method("__getitem__") is None or dataset.cls.method("__iter__")
-    ):
-        return False
-    return dataset.cls is not None or dataset.op.startswith(
-        ("torchvision.datasets.", "torch.utils.data.TensorDataset")
-    )
 
 
 def _loaders(found: DataPass) -> list[Value]:

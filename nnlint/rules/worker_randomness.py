@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING
 from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule
 from nnlint.static.arguments import constant
+from nnlint.static.draws import SEEDING, generator_of
 from nnlint.static.splits import LOADER, dataset_of, whole
 from nnlint.static.stored import item_getter
 from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
-
-GENERATORS = frozenset({
-    "numpy.random.default_rng", "numpy.random.RandomState", "numpy.random.Generator", "random.Random",
-    "torch.Generator",
-})  # fmt: skip
-SEEDING = frozenset({".manual_seed", ".seed"})
 
 
 class WorkerRandomness(Rule):
@@ -30,7 +25,7 @@ class WorkerRandomness(Rule):
             return
         told: set[int] = set()
         for call in script.calls:
-            generator = _generator(call.receiver) or _generator(call.kwargs.get("generator"))
+            generator = generator_of(call.receiver) or generator_of(call.kwargs.get("generator"))
             if generator is None or call.frame is None or call.op in SEEDING or generator.node is None:
                 continue
             this = item_getter(call.frame)
@@ -53,19 +48,6 @@ class WorkerRandomness(Rule):
                 related=((call.node, "drawn from here, for each sample"),),
                 severity=None if known else Severity.INFO,
             )
-
-
-def _generator(value: Value | None) -> Value | None:
-    """The random generator that a value is, where that is sure."""
-    if value is None:
-        return None
-    found = [part for part in value.alternatives() if not part.is_const(None)]
-    if len(found) != 1:
-        return None
-    made = found[0]
-    if made.op in SEEDING and made.receiver is not None:
-        made = made.receiver
-    return made if made.op in GENERATORS else None
 
 
 def _made_inside(generator: Value) -> bool:

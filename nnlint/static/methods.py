@@ -338,6 +338,7 @@ def _unknown_method(
             part.kind = Kind.MODULE if part.kind is Kind.UNKNOWN else part.kind
         return reader.record_call(reader.make(Kind.PARAMETERS, name, node, [base], kwargs, base))
     if name == "prepare" and args:  # accelerate's Accelerator
+        reader.record_call(reader.make(Kind.UNKNOWN, "accelerate.prepare", node, args, kwargs, base))
         return args[0] if len(args) == 1 else reader.make(Kind.SEQUENCE, "tuple", node, args)
     if (
         name in {"setup", "setup_module", "setup_dataloaders", "setup_optimizers"}
