@@ -28,6 +28,8 @@ class MissingSuperInit(Rule):
                 continue
             if fact.value.kind not in (Kind.MODULE, Kind.PARAMETER) or not _known(owner.cls):
                 continue
+            if owner.kind is not Kind.MODULE or owner.op in ("join", "phi"):
+                continue  # set on the class, or on this object or another
             if fact.value.op == "param" and CALLED not in owner.cls.uses.get(fact.name, ()):
                 continue  # a module by its name only
             functions = fact.frame.functions()
