@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -12,7 +13,8 @@ from nnlint.capture.plan import Continuation, Request
 from nnlint.capture.supervise import Capture, Progress, capture
 from nnlint.engine import Linter
 from nnlint.finding import Finding, NotRun, Report, Tier
-from nnlint.judge import judge
+from nnlint.judge import further, judge
+from nnlint.notebook import Notebook, NotebookError, is_notebook
 
 if TYPE_CHECKING:
     from nnlint.graph.step import GraphStep
@@ -30,13 +32,21 @@ def examine(
     wanted: dict[str, Continuation] = {}
     for entry in (*_recordings(graphs), *(entry for rule in rules for entry in rule.continuations)):
         wanted[entry.name] = wanted[entry.name].joined(entry) if entry.name in wanted else entry
-    seen = capture(what, tuple(wanted.values()), progress)
+
+    def more(seen: Capture) -> list[Continuation]:
+        return [entry for rule in rules for entry in further(rule, seen)]
+
+    seen = capture(what, tuple(wanted.values()), progress, more)
     not_run = list(seen.not_run)
+    skipped: list[NotRun] = []
     by_file: defaultdict[str, list[Finding]] = defaultdict(list)
     if Path(what.target).is_file():
         by_file[what.target] = []
+    if is_notebook(what.target):
+        with contextlib.suppress(OSError, NotebookError):
+            Notebook.read(Path(what.target).read_bytes()).remember(what.target)
     step = _graph(seen, what.target, not_run) if graphs else None
-    for finding in judge(rules, seen, step, what.target, not_run):
+    for finding in judge(rules, seen, step, what.target, not_run, skipped):
         by_file[finding.filename].append(finding)
     findings: list[Finding] = []
     sources: dict[str, str] = {}
@@ -46,23 +56,24 @@ def examine(
         except OSError:
             findings.extend(found)
             continue
-        if name.endswith(".ipynb"):
-            findings.extend(found)
-            continue
         result = linter.check_bytes(data, name, found, TIERS)
         findings.extend(result.findings)
         not_run.extend(result.not_run)
-        sources[name] = result.text
+        sources.update(result.sources)
     names = {finding.name for finding in findings}
     silent = {rule.page.name for rule in rules if names.intersection(rule.explained_by)}
+    # A run knows less well than the source which line is to blame, and both mean one bug.
+    shown = {finding.name for finding in findings if finding.tier is Tier.STATIC}
     findings = [
         finding
         for finding in findings
-        if finding.tier not in (Tier.GRAPH, Tier.EXPERIMENT) or finding.name not in silent
+        if finding.tier not in (Tier.GRAPH, Tier.EXPERIMENT)
+        or finding.name not in (silent | shown if finding.tier is Tier.EXPERIMENT else silent)
     ]
     report = Report(
         findings=tuple(sorted(findings)),
         not_run=tuple(not_run),
+        skipped=tuple(skipped),
         files=len(by_file),
         seconds=time.perf_counter() - started,
         sources=sources,

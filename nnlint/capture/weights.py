@@ -13,6 +13,8 @@ from nnlint.experiments.health import MOST_WEIGHTS, SCHEDULE, Stepper, Weight, e
 
 # Rates that are kept of an optimizer.
 _MOST_RATES = 64
+# Updates of copies differ by no more than rounding and a few random biases make of them.
+_NEARLY = 0.05
 _ROUGH = (torch.bfloat16, torch.float16)
 
 
@@ -144,7 +146,7 @@ class Weights:
             norms=tuple(course.norms),
             updates=tuple(course.updates),
             alike_before=course.alike,
-            alike_after=_alike(now),
+            alike_after=course.alike and _alike(now - course.start, _NEARLY),
             constant=now.numel() > 1 and bool((now == now.flatten()[0]).all()),
             moved=short(share),
         )
@@ -164,8 +166,9 @@ def finite(tensors: list[torch.Tensor]) -> bool:
     )
 
 
-def _alike(weight: torch.Tensor) -> bool:
+def _alike(weight: torch.Tensor, tolerance: float = 0.0) -> bool:
     """Whether its units, the rows, all weigh their inputs the same."""
     if weight.dim() < 2 or weight.shape[0] < 2 or not weight[0].numel():
         return False
-    return bool((weight == weight[:1]).all())
+    spread = torch.linalg.vector_norm((weight - weight[:1]).float())
+    return bool(spread <= tolerance * torch.linalg.vector_norm(weight.float()))

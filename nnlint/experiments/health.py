@@ -44,7 +44,8 @@ class Weight:
     # Before the step, and of what the step has added.
     norms: tuple[float, ...]
     updates: tuple[float, ...]
-    # Whether all its rows (what the units weigh their inputs with) were copies of one another.
+    # Whether all its rows (what the units weigh their inputs with) were copies of one another, and whether
+    # all steps together have moved them nearly alike.
     alike_before: bool
     alike_after: bool
     # Whether all elements are the same number at the end.
@@ -136,6 +137,17 @@ class Untouched:
 
 
 @dataclass(frozen=True, slots=True)
+class Drift:
+    """A frozen part of a root, by its path, whose batch norm kept moving its statistics."""
+
+    root: int
+    part: str
+    norms: int
+    # The largest move of a running mean, in running standard deviations.
+    moved: float
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """All of it, in the order of the first calls; `left_out_…` counts what the caps have cut."""
 
@@ -150,6 +162,7 @@ class Health:
     # Where that came from, if playing it again has shown it.
     origin: Origin | None
     untouched: tuple[Untouched, ...]
+    drifts: tuple[Drift, ...]
     left_out_weights: int
     left_out_layers: int
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.rule import Problem, Rule
+from nnlint.experiments.health import HEALTH, layer_of, matrices, of
+from nnlint.rule import Problem, Rule, Sighting, listed
 from nnlint.static.arguments import argument, constant
 from nnlint.static.flow import following
 from nnlint.static.initial import LAYERS, Write, weight_writes
@@ -15,13 +16,18 @@ from nnlint.static.layers import forward_of
 from nnlint.static.values import EventKind, Fact, Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
+# Less than this shows nothing: what starts at zero may only be moved by the second step.
+_STEPS = 4
 EMPTY = frozenset({"empty", "torch.Tensor", "torch.FloatTensor", "empty_like"})
 
 
 class ConstantInit(Rule):
     words = ("init", "fill_", "zero_", "empty", "Tensor(")
+    continuations = (HEALTH,)
+    explained_by = ("nan-inf-origin", "non-differentiable-loss", "everything-frozen")
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         writes = list(weight_writes(script))
@@ -42,6 +48,30 @@ class ConstantInit(Rule):
                 seen.add(id(write.call.node))
                 yield self._constant(script, write)
         yield from self._never_filled(script)
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        health = of(seen)
+        if health is None or health.broken is not None:
+            return
+        # Copies still after steps that moved the others: nothing will part them.
+        alike = [
+            weight
+            for weight in matrices(health)
+            if weight.alike_before and weight.alike_after and len(weight.updates) >= _STEPS
+        ]
+        if not alike or not any(any(weight.updates) for weight in health.weights):
+            return
+        first = alike[0]
+        layer = layer_of(health, first)
+        number = len(seen.trajectories[HEALTH.name].steps)
+        yield Sighting(
+            layer.place if layer else health.root_places[first.root],
+            f"all units of {listed([weight.name for weight in alike])} start out alike, and are copies of "
+            f"one another still after {number} steps: they get the same gradient, so the layer is one "
+            "unit, however wide; draw its weights at random, as nn.init.kaiming_uniform_ or "
+            "nn.init.xavier_uniform_ does",
+            evidence={"parameters": [weight.name for weight in alike], "steps": number},
+        )
 
     def _constant(self, script: ScriptModel, write: Write) -> Problem:
         node = write.call.node

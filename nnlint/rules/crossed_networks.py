@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.experiments.health import HEALTH, of
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.reach import held, may_reach, parts
 from nnlint.static.rivals import Turn, foreign_gradients, turns
 from nnlint.static.state import roots
@@ -13,11 +14,33 @@ from nnlint.static.updates import constructed, touches, writes_gradients
 from nnlint.static.values import Event, EventKind, Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
+
+
+_STEPS = 3
 
 
 class CrossedNetworks(Rule):
     words = ("backward",)
+    continuations = (HEALTH,)
+    explained_by = ("non-differentiable-loss", "everything-frozen")
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        health = of(seen)
+        steppers = health.steppers if health else ()
+        if not any(stepper.graded for stepper in steppers):
+            return
+        for stepper in steppers:
+            if stepper.steps >= _STEPS and not stepper.graded:
+                yield Sighting(
+                    stepper.place,
+                    f"this optimizer stepped {stepper.steps} times, and never did any of its "
+                    f"{stepper.parameters} parameters have a gradient, so what it holds is never trained: "
+                    "no loss that is differentiated before its step depends on it; pair each loss with the "
+                    "optimizer of its network",
+                    evidence={"steps": stepper.steps, "parameters": stepper.parameters},
+                )
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         if not script.complete or any(True for _ in script.events_of(EventKind.GRAD)):

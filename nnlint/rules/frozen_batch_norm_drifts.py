@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.experiments.health import HEALTH, of
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.evaluation import covers, inside, touches_mode
 from nnlint.static.holdings import part_of, touched
 from nnlint.static.layers import contents
@@ -16,6 +17,7 @@ from nnlint.static.updates import owners
 from nnlint.static.values import Event, EventKind, Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 # Published models that are built with batch norm.
@@ -25,10 +27,28 @@ NORMED = re.compile(
 )
 _MAKERS = ("torchvision.models.", "timm.create_model", "torch.hub.load")
 _DEEPEST = 6
+# In standard deviations: statistics that fit the data hardly move.
+_MOVED = 0.1
 
 
 class FrozenBatchNormDrifts(Rule):
     words = ("requires_grad",)
+    continuations = (HEALTH,)
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        health = of(seen)
+        for drift in health.drifts if health else ():
+            assert health is not None
+            trained = any(weight.root == drift.root and any(weight.updates) for weight in health.weights)
+            if trained and drift.moved > _MOVED:
+                norms = f"{drift.norms} batch norm layer{'s' if drift.norms > 1 else ''}"
+                yield Sighting(
+                    health.root_places[drift.root],
+                    f"`{drift.part}` is frozen, but it runs in training mode: the running statistics of its "
+                    f"{norms} moved by up to {drift.moved:.2g} standard deviations in this run, and its "
+                    f"features with them; call `.{drift.part}.eval()` on the model after each `train()`",
+                    evidence={"part": drift.part, "moved": drift.moved},
+                )
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         for freeze in script.events_of(EventKind.FREEZE):

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from nnlint.capture.activations import Activations, is_own
+from nnlint.capture.frozen import FrozenNorms
 from nnlint.capture.meter import Meter
 from nnlint.capture.plan import from_json
 from nnlint.capture.replay import Replay
@@ -37,6 +38,7 @@ class HealthMeter(Meter):
         self._untouched: dict[nn.Module, dict[str, nn.Parameter]] = {}
         self._broken: Broken | None = None
         self._replay: Replay | None = None
+        self._frozen: dict[nn.Module, FrozenNorms] = {}
 
     def begin(self, batches: Batches | None, batch: Any) -> None:
         # Where the script is run anew for each part, nothing is forked.
@@ -50,6 +52,7 @@ class HealthMeter(Meter):
         if root not in self._roots:
             self._roots[root] = user_place()
             self._untouched[root] = dict(root.named_parameters())
+            self._frozen[root] = FrozenNorms(root)
         step = len(self.runner.steps)
         if step in SCHEDULE and self._measured.get(root) != step:
             self._measured[root] = step
@@ -117,6 +120,11 @@ class HealthMeter(Meter):
             broken=self._broken,
             origin=self._origin(),
             untouched=self._left(names),
+            drifts=tuple(
+                drift
+                for number, frozen in enumerate(self._frozen.values())
+                for drift in frozen.drifts(number)
+            ),
             left_out_weights=left_out_weights,
             left_out_layers=left_out_layers,
         )
