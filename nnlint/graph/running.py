@@ -49,11 +49,10 @@ class Running:
         call = nn.Module.__call__
 
         def heard_call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-            frame = self._enter(module, args, kwargs)
+            self.enter(module, args, kwargs)
             try:
                 output = call(module, *args, **kwargs)
-                outermost = frame.root >= 0 and all(outer.root < 0 for outer in self.stack[:-1])
-                self._left(frame, output, outermost)
+                self.returned(output)
             finally:
                 self.stack.pop()
             return output
@@ -82,13 +81,17 @@ class Running:
         frame = self.stack[-1]
         return frame.root, frame.path, frame.module.training
 
-    def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> Frame:
+    def enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        """A module is called; whoever says so pops it from the stack when it is left."""
         if all(outer.root < 0 for outer in self.stack) and next(module.parameters(), None) is not None:
             self.root(module, user_place())
         root, path = self._paths.get(id(module), (-1, type(module).__name__))
-        frame = Frame(module, root, path, (args, kwargs))
-        self.stack.append(frame)
-        return frame
+        self.stack.append(Frame(module, root, path, (args, kwargs)))
+
+    def returned(self, output: Any) -> None:
+        """The innermost module returns."""
+        frame = self.stack[-1]
+        self._left(frame, output, frame.root >= 0 and all(outer.root < 0 for outer in self.stack[:-1]))
 
 
 def found(value: Any, path: str = "") -> Iterator[tuple[str, torch.Tensor]]:

@@ -29,6 +29,8 @@ class GraphMeter(Meter):
         self.recorder.elsewhere = lambda: runner.host.watch.listener is not runner
         self._loader: Any = None
         self._loaders: list[Any] = []
+        # Whether the call of a module had begun before the recording.
+        self._entered = False
         self._stepped: set[torch.optim.Optimizer] = set()
         # How much had been recorded when an optimizer last stepped.
         self._mark = (0, 0)
@@ -58,6 +60,22 @@ class GraphMeter(Meter):
             self.recorder.input(name, tensor, place)
 
     def calling(self, root: torch.nn.Module, args: Any, kwargs: Any) -> None:
+        running = self.recorder.running
+        if not running.stack:
+            # The fork was within this very call.
+            running.enter(root, args, kwargs)
+            self._entered = True
+        self._guess_batch(root, args, kwargs)
+
+    def called(self, root: torch.nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        if self._entered:
+            self._entered = False
+            self.recorder.elsewhere, elsewhere = (lambda: False), self.recorder.elsewhere
+            self.recorder.running.returned(output)
+            self.recorder.elsewhere = elsewhere
+            self.recorder.running.stack.pop()
+
+    def _guess_batch(self, root: torch.nn.Module, args: Any, kwargs: Any) -> None:
         """Without a loader, what a model is first called with is the batch, if it can be nothing else."""
         if self._loaders or self.recorder.batch:
             return
