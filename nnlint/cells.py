@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import linecache
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nnlint.finding import Edit, Finding, Fix, Position, Span
+from nnlint.finding import Edit, Finding, Fix, Position, Span, shown_name
 from nnlint.lines import split_lines
 from nnlint.magics import plain
 
@@ -77,8 +78,14 @@ class Cells:
         """The cell that a row of the script belongs to."""
         return self.cells[max(0, bisect_right(self.cells, row, key=lambda cell: cell.first) - 1)]
 
+    def remember(self, filename: str) -> None:
+        """Lets `linecache`, and with it tracebacks and `inspect`, know the code of a notebook's cells."""
+        for cell in self.cells:
+            name = shown_name(filename, cell.number)
+            linecache.cache[name] = (len(cell.code), None, cell.code.splitlines(keepends=True), name)
+
     def in_script(self, finding: Finding) -> Finding:
-        """A finding in a cell as one in the script, its own place only."""
+        """A finding in a cell as one in the script: its own place, all that `in_cells` takes back."""
         first = next((cell.first for cell in self.cells if cell.number == finding.cell), 1)
         start, end = (
             Position(place.row + first - 1, place.column) for place in (finding.span.start, finding.span.end)
@@ -88,7 +95,9 @@ class Cells:
     def in_cells(self, finding: Finding) -> Finding:
         """A finding in the script as one in its cell, with its fix and related places."""
         related = tuple(
-            replace(other, **self._place(other.span)) if other.filename == finding.filename else other
+            replace(other, **self._place(other.span))
+            if other.filename == finding.filename and other.cell is None
+            else other
             for other in finding.related
         )
         fix = self._fix(finding.fix) if finding.fix else None

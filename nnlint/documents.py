@@ -127,7 +127,7 @@ class NotebookFile(Script):
     """A file that is a notebook."""
 
     def __init__(self, notebook: Notebook, filename: str) -> None:
-        super().__init__(Cells.of((cell.number, cell.text) for cell in notebook.cells), filename)
+        super().__init__(notebook.script, filename)
         self.notebook = notebook
         self.python = notebook.language == "python"
 

@@ -44,7 +44,7 @@ def examine(
         by_file[what.target] = []
     if is_notebook(what.target):
         with contextlib.suppress(OSError, NotebookError):
-            Notebook.read(Path(what.target).read_bytes()).remember(what.target)
+            Notebook.read(Path(what.target).read_bytes()).script.remember(what.target)
     step = _graph(seen, what.target, not_run) if graphs else None
     for finding in judge(rules, seen, step, what.target, not_run, skipped):
         by_file[finding.filename].append(finding)

@@ -6,6 +6,7 @@ between processes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -78,6 +79,12 @@ class Span:
 def shown_name(filename: str, cell: int | None) -> str:
     """How a place's file is written: `train.py`, or `train.ipynb:cell 3` for a cell of a notebook."""
     return filename if cell is None else f"{filename}:cell {cell}"
+
+
+def split_name(name: str) -> tuple[str, int | None]:
+    """The file and the cell that `shown_name` has named."""
+    match = re.fullmatch(r"(.*\.ipynb):cell (\d+)", name, re.IGNORECASE | re.DOTALL)
+    return (match[1], int(match[2])) if match else (name, None)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nnlint.capture.plan import Place
 from nnlint.capture.supervise import Capture
 from nnlint.engine import describe, one_line
-from nnlint.finding import Finding, NotRun, Related, Span, Tier
+from nnlint.finding import Finding, NotRun, Related, Span, Tier, split_name
 from nnlint.rule import Rule, Sighting
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ def judge(
     # What two tiers see in one place is said once.
     once: dict[tuple[str, str, Span], Finding] = {}
     for finding in found:
-        once.setdefault((finding.code, finding.filename, finding.span), finding)
+        once.setdefault((finding.code, finding.shown_name, finding.span), finding)
     return list(once.values())
 
 
 def _finding(rule: Rule, sighting: Sighting, tier: Tier, target: str) -> Finding:
-    filename, span = _spot(sighting.place, target)
+    filename, span, cell = _spot(sighting.place, target)
     return Finding(
         code=rule.page.code,
         name=rule.page.name,
@@ -55,17 +55,18 @@ def _finding(rule: Rule, sighting: Sighting, tier: Tier, target: str) -> Finding
         url=rule.page.url,
         related=tuple(Related(message, *_spot(place, target)) for place, message in sighting.related),
         evidence=sighting.evidence,
+        cell=cell,
     )
 
 
-def _spot(place: Place | None, target: str) -> tuple[str, Span]:
-    """The file and the code on the line, without its indentation."""
+def _spot(place: Place | None, target: str) -> tuple[str, Span, int | None]:
+    """The file, the code on the line without its indentation, and the cell of a notebook."""
     place = place or Place(target, 1)
-    filename = place.filename
+    filename, cell = split_name(place.filename)
     # The script is named as the user has named it; other files as short as they can be.
-    if Path(filename).is_absolute() and Path(filename).is_relative_to(Path.cwd()):
+    if filename != target and Path(filename).is_absolute() and Path(filename).is_relative_to(Path.cwd()):
         filename = str(Path(filename).relative_to(Path.cwd()))
-    # Empty where the file cannot be read: a cell of a notebook, a file that is gone.
-    line = linecache.getline(filename, place.row)
+    # Empty where the file cannot be read any more.
+    line = linecache.getline(place.filename, place.row)
     start = len(line) - len(line.lstrip())
-    return filename, Span.of(place.row, start + 1, place.row, max(len(line.rstrip()), start) + 1)
+    return filename, Span.of(place.row, start + 1, place.row, max(len(line.rstrip()), start) + 1), cell

@@ -10,6 +10,7 @@ from difflib import SequenceMatcher
 from itertools import accumulate
 from typing import Any
 
+from nnlint.cells import Cells
 from nnlint.lines import split_lines
 
 SUFFIX = ".ipynb"
@@ -67,6 +68,11 @@ class Notebook:
             raise NotebookError(what, error.lineno, error.colno) from None
         except RecursionError:
             raise NotebookError("not a notebook: its JSON is nested too deeply") from None
+
+    @property
+    def script(self) -> Cells:
+        """The cells as one script."""
+        return Cells.of((cell.number, cell.text) for cell in self.cells)
 
     def with_texts(self, texts: Mapping[int, str]) -> bytes:
         """The file with the texts of some cells, by number, replaced; all else stays byte for byte."""

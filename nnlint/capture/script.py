@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import builtins
 import importlib.util
-import io
-import json
-import os
+import inspect
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from nnlint.finding import shown_name
+from nnlint.notebook import Notebook, NotebookError, is_notebook
 
 
 class ScriptError(Exception):
@@ -25,8 +29,11 @@ def run(target: str, arguments: tuple[str, ...], *, module: bool) -> None:
         path = Path(target)
         sys.argv = [target, *arguments]
         sys.path[0:0] = [str(path.resolve().parent)]
-        codes = _notebook(path) if path.suffix == ".ipynb" else [_compile(_read(path), target)]
-        _execute(codes, {"__file__": target})
+        if is_notebook(target):
+            # As in Jupyter, there is no `__file__`.
+            _execute(_notebook(path, target), {"display": _display, "get_ipython": _Shell})
+        else:
+            _execute([_compile(_read(path), target)], {"__file__": target})
 
 
 def _run_module(name: str, arguments: tuple[str, ...]) -> None:
@@ -53,7 +60,10 @@ def _execute(codes: list[types.CodeType], names: dict[str, Any]) -> None:
     # Pickle, multiprocessing and `import __main__` must find the script there, not us.
     sys.modules["__main__"] = main
     for code in codes:
-        exec(code, main.__dict__)
+        if code.co_flags & inspect.CO_COROUTINE:
+            asyncio.run(eval(code, main.__dict__))
+        else:
+            exec(code, main.__dict__)
 
 
 def _read(path: Path) -> bytes:
@@ -63,34 +73,38 @@ def _read(path: Path) -> bytes:
         raise ScriptError(f"{path}: {error.strerror or error}") from None
 
 
-def _compile(source: str | bytes, filename: str) -> types.CodeType:
+def _compile(source: str | bytes, filename: str, flags: int = 0) -> types.CodeType:
     try:
-        code: types.CodeType = compile(source, filename, "exec", dont_inherit=True)
+        code: types.CodeType = compile(source, filename, "exec", flags=flags, dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         row = getattr(error, "lineno", None) or 1
         raise ScriptError(f"{filename}:{row}: {getattr(error, 'msg', error)}") from None
     return code
 
 
-def _notebook(path: Path) -> list[types.CodeType]:
-    """The code cells in order. Magics and shell lines do nothing; a cell of another language is left out."""
+class _Shell:
+    """What `get_ipython()` gives: whatever is asked of it does nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_, **__: None
+
+
+def _display(*values: object, **_: object) -> None:
+    for value in values:
+        print(repr(value))
+
+
+def _notebook(path: Path, target: str) -> list[types.CodeType]:
+    """The code cells in order, as plain Python: magics and shell lines do nothing."""
     try:
-        cells = json.loads(_read(path))["cells"]
-        sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    except (ValueError, KeyError, TypeError):
-        raise ScriptError(f"{path}: not a notebook") from None
-    codes = []
-    for number, source in enumerate(sources, 1):
-        if not source.lstrip().startswith("%%"):
-            codes.append(_compile(_plain(source), f"{os.fspath(path)}:cell {number}"))
-    return codes
-
-
-def _plain(source: str) -> str:
-    """The cell with its magics (`%`, `!`, a trailing `?`) replaced by `pass`, line by line."""
-    lines = []
-    for line in io.StringIO(source):
-        text = line.lstrip()
-        magic = text.startswith(("%", "!")) or text.rstrip().endswith("?")
-        lines.append(f"{line[: len(line) - len(text)]}pass\n" if magic else line)
-    return "".join(lines)
+        notebook = Notebook.read(_read(path))
+    except NotebookError as error:
+        raise ScriptError(f"{target}:{error.row}: {error.message}") from None
+    if notebook.language != "python":
+        raise ScriptError(f"{target}: a notebook in {notebook.language}, not in Python")
+    script = notebook.script
+    script.remember(target)
+    return [
+        _compile(cell.code, shown_name(target, cell.number), ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        for cell in script.cells
+    ]

@@ -157,4 +157,4 @@ def test_a_notebook_runs_its_code_cells(tmp_path: Path) -> None:
     seen = capture(Request(str(notebook)))
     assert seen.first_step is not None, (seen.not_run, seen.output)
     assert seen.first_step.losses[0].place is not None
-    assert seen.first_step.losses[0].place.filename.endswith("train.ipynb:cell 3")
+    assert seen.first_step.losses[0].place.filename.endswith("train.ipynb:cell 4")
