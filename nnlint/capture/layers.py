@@ -74,15 +74,13 @@ class Layers:
                 here = following
                 continue
             place = self.find(following)
-            try:
-                target = real.readlink(place) if place is not None else None
-            except OSError:
-                target = None
-                # Folders are asked for again and again, files are not.
-                if waiting and place is not None:
-                    self._plain.add(following)
+            target = _target(place) if place is not None else None
             if target is None:
                 here = following
+                if waiting:
+                    self._demand_folder(here, place)
+                    # Folders are asked for again and again, files are not.
+                    self._plain.add(here)
                 continue
             links += 1
             if links > _LINKS:
@@ -90,6 +88,12 @@ class Layers:
             here = "" if target.startswith("/") else here
             waiting += [entry for entry in reversed(target.split("/")) if entry not in ("", ".")]
         return here or "/"
+
+    def _demand_folder(self, path: str, place: str | None) -> None:
+        if place is None or not _exists(place):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        if not _is_folder(place):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
 
     def find(self, path: str) -> str | None:
         """Where the content of a canonical path stands; None if the script has removed it."""
@@ -161,15 +165,25 @@ class Layers:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)
         if source == target:
             return
+        if source.startswith(f"{target}/"):
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), source)
+        there = self.find(target) if self.exists(target) else None
         if _is_folder(place):
-            if self.names(target) or _list(target):
-                raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), target)
+            if target.startswith(f"{source}/"):
+                raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), source)
+            if there is not None and not _is_folder(there):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), source)
+            held = self.names(target)
+            if held or (held is None and _list(target)):
+                raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), source)
             self.make_folder(target, again=True)
             inside = self.names(source)
             for name in _list(place) if inside is None else inside:
                 self.move(f"{source}/{name}", f"{target}/{name}")
         else:
-            if self.exists(target):
+            if there is not None:
+                if _is_folder(there):
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), source)
                 self.hide(target)
             top = self.prepare(source)
             self._mirror(target.rpartition("/")[0] or "/")
@@ -188,11 +202,7 @@ class Layers:
 
     def _mirror(self, folder: str) -> None:
         """Have the folder in our own layer, too, if the script finds it; FileNotFoundError if not."""
-        place = self.find(folder)
-        if place is None or not _exists(place):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
-        if not _is_folder(place):
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
+        self._demand_folder(folder, self.find(folder))
         real.makedirs(f"{self.stack[0]}/files{folder}", exist_ok=True)
 
     def _copy(self, place: str, target: str, *, keep: bool) -> None:
@@ -227,6 +237,14 @@ def _exists(path: str) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def _target(place: str) -> str | None:
+    """Where a symbolic link leads; None of what is none."""
+    try:
+        return str(real.readlink(place))
+    except OSError:
+        return None
 
 
 def _is_folder(path: str) -> bool:

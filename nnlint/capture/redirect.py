@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import sys
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +47,8 @@ class Redirection:
                 setattr(accessor, name, staticmethod(made[name]))
             elif name == "open":
                 accessor.open = staticmethod(self.open)  # type: ignore[union-attr]
+        # Its functions remove with what os.unlink was when they were defined.
+        importlib.reload(tempfile)
         # Removing by descriptors of folders would go around the layers.
         shutil._use_fd_functions = False  # type: ignore[attr-defined]
 
@@ -60,7 +63,10 @@ class Redirection:
             text = f"{self._opened(folder)}/{text}"
         if is_kernel(text):
             return None
-        text = self.layers.canonical(text, follow=follow)
+        try:
+            text = self.layers.canonical(text, follow=follow)
+        except OSError as error:
+            raise _renamed(error, given) from None
         return None if is_kernel(text) or self.layers.own(text) else text
 
     def _opened(self, folder: int) -> str:
@@ -80,7 +86,8 @@ class Redirection:
         place = self.layers.find(path)
         if place is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), given)
-        return given if place == path and folder is None and self.layers.folder is None else place
+        # As given only if no link on the way could lead elsewhere than it really does.
+        return given if place == os.fsdecode(given) else place
 
     def writing(
         self, given: Any, folder: int | None = None, *, keep: bool = True, follow: bool = True
@@ -114,7 +121,7 @@ class Redirection:
                 return function(path, *args, **_given(dir_fd), **kwargs)  # type: ignore[misc]
             try:
                 place = self.reading(path, dir_fd, follow=follow and kwargs.get("follow_symlinks", True))
-            except FileNotFoundError:
+            except OSError:
                 if name == "access":
                     return False
                 raise
@@ -154,7 +161,10 @@ class Redirection:
         """os.scandir."""
         known = self._names("." if path is None else path)
         if known is None:
-            return real.scandir(self.reading(path))
+            place = self.reading(path)
+            if place is path:
+                return real.scandir(path)
+            known = place, real.listdir(place)
         return Entries(Entry("." if path is None else os.fspath(path), name) for name in known[1])
 
     def chdir(self, path: Any) -> None:
@@ -165,7 +175,7 @@ class Redirection:
             self.layers.folder = None
             return
         found = self._demand(folder, path)
-        place = folder if found != folder and _is_real_folder(folder) else found
+        place = folder if _is_real_folder(found) and _is_real_folder(folder) else found
         try:
             real.chdir(place)
         except OSError as error:
@@ -230,7 +240,7 @@ class Redirection:
 
     def _opening(self, path: Any, folder: int | None, create: int, exclusive: int, truncate: int) -> Any:
         """Where to open for writing: created there only if the caller asks for it."""
-        canonical = self.path(path, folder)
+        canonical = self.path(path, folder, follow=not exclusive)
         if canonical is None:
             return path
         if self.layers.exists(canonical):
@@ -302,7 +312,7 @@ class Redirection:
 
     def mkdir(self, path: Any, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
         """os.mkdir."""
-        canonical = self.path(path, dir_fd)
+        canonical = self.path(path, dir_fd, follow=False)
         if canonical is None:
             real.mkdir(path, mode, **_given(dir_fd))
         else:
@@ -315,7 +325,10 @@ class Redirection:
         source = self.path(src, src_dir_fd, follow=False)
         target = self.path(dst, dst_dir_fd, follow=False)
         if source is not None and target is not None:
-            self.layers.move(source, target)
+            try:
+                self.layers.move(source, target)
+            except OSError as error:
+                raise _renamed(error, src) from None
         else:
             # One of them lies in $TMPDIR: a copy serves as well.
             shutil.copyfile(src, dst)
@@ -323,9 +336,13 @@ class Redirection:
 
     def link(self, src: Any, dst: Any, **kwargs: Any) -> None:
         """os.link, as a copy."""
-        if self.layers.exists(self.path(dst) or "/"):
+        mode = os.lstat(src).st_mode
+        if self.layers.exists(self.path(dst, follow=False) or "/"):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), dst)
-        shutil.copyfile(src, dst)
+        os.lstat(os.path.dirname(os.path.abspath(os.fsdecode(dst))))  # noqa: PTH100, PTH120
+        if stat.S_ISDIR(mode):
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), src)
+        shutil.copyfile(src, dst, follow_symlinks=False)
 
     def symlink(
         self, src: Any, dst: Any, target_is_directory: bool = False, *, dir_fd: int | None = None
