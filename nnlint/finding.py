@@ -239,6 +239,8 @@ class Report:
 
     findings: tuple[Finding, ...] = ()
     not_run: tuple[NotRun, ...] = ()
+    # Experiments that do not apply to this script, or that told too little: nothing is wrong with that.
+    skipped: tuple[NotRun, ...] = ()
     files: int = 0
     seconds: float = 0.0
     # By `shown_name`, the text of each file (of a notebook: each cell) that has findings, as it was linted:
@@ -259,6 +261,7 @@ class Report:
         return {
             "findings": [finding.to_dict() for finding in self.findings],
             "not_run": [entry.to_dict() for entry in self.not_run],
+            "skipped": [entry.to_dict() for entry in self.skipped],
             "summary": {
                 "files": self.files,
                 "findings": len(self.findings),
@@ -271,6 +274,7 @@ class Report:
         return cls(
             findings=tuple(Finding.from_dict(finding) for finding in data["findings"]),
             not_run=tuple(NotRun.from_dict(entry) for entry in data["not_run"]),
+            skipped=tuple(NotRun.from_dict(entry) for entry in data.get("skipped", ())),
             files=data["summary"]["files"],
             seconds=data["summary"]["seconds"],
         )

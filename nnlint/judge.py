@@ -11,19 +11,25 @@ from nnlint.capture.plan import Place
 from nnlint.capture.supervise import Capture
 from nnlint.engine import describe, one_line
 from nnlint.finding import Finding, NotRun, Related, Span, Tier, split_name
-from nnlint.rule import Rule, Sighting
+from nnlint.rule import Rule, Sighting, Skip
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.graph.step import GraphStep
 
 
 def judge(
-    rules: Sequence[Rule], seen: Capture, step: GraphStep | None, target: str, not_run: list[NotRun]
+    rules: Sequence[Rule],
+    seen: Capture,
+    step: GraphStep | None,
+    target: str,
+    not_run: list[NotRun],
+    skipped: list[NotRun],
 ) -> list[Finding]:
     """The findings of each rule and tier; one that fails is reported and stops none of the others."""
     found: list[Finding] = []
     for rule in rules:
-        looks: list[tuple[Tier, Callable[[], Iterable[Sighting]]]] = []
+        looks: list[tuple[Tier, Callable[[], Iterable[Sighting | Skip]]]] = []
         if "E" in rule.page.tiers and seen.first_step is not None:
             looks.append((Tier.EXPERIMENT, lambda rule=rule: rule.check_runs(seen)))  # type: ignore[misc]
         if "G" in rule.page.tiers and step is not None:
@@ -34,12 +40,24 @@ def judge(
             except Exception as error:
                 not_run.append(NotRun(describe(rule), one_line(error), target))
                 continue
-            found += [_finding(rule, sighting, tier, target) for sighting in sightings]
+            for sighting in sightings:
+                if isinstance(sighting, Skip):
+                    skipped.append(NotRun(describe(rule), sighting.why, target))
+                else:
+                    found.append(_finding(rule, sighting, tier, target))
     # What two tiers see in one place is said once.
     once: dict[tuple[str, str, Span], Finding] = {}
     for finding in found:
         once.setdefault((finding.code, finding.shown_name, finding.span), finding)
     return list(once.values())
+
+
+def further(rule: Rule, seen: Capture) -> tuple[Continuation, ...]:
+    """What else a rule wants run; a rule that fails here will say so when it judges."""
+    try:
+        return rule.more(seen)
+    except Exception:
+        return ()
 
 
 def _finding(rule: Rule, sighting: Sighting, tier: Tier, target: str) -> Finding:

@@ -85,6 +85,13 @@ class Sighting:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Why a rule has nothing to say of a run: its experiment does not apply, or told too little."""
+
+    why: str
+
+
 def listed(names: Sequence[str]) -> str:
     """`a`, `b`, `c` and 2 more."""
     more = f" and {len(names) - 3} more" if names[3:] else ""
@@ -138,8 +145,16 @@ class Rule:
         def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
             """The problems visible in the graph of the first training step, or of a model that was traced."""
 
-        def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        def check_runs(self, seen: Capture) -> Iterator[Sighting | Skip]:
             """The problems visible in the script's first training iteration and its continuations."""
+
+    def more(self, seen: Capture) -> tuple[Continuation, ...]:
+        """What is to be run beyond `continuations`, in the light of these; asked again after each round.
+
+        A name that has been run is not run again.
+        """
+        del seen
+        return ()
 
     def problem(
         self,

@@ -48,6 +48,7 @@ reports = st.builds(
     Report,
     findings=st.lists(findings, max_size=3).map(tuple),
     not_run=st.lists(st.builds(NotRun, words, words, words), max_size=2).map(tuple),
+    skipped=st.lists(st.builds(NotRun, words, words, words), max_size=2).map(tuple),
     files=st.integers(0, 9),
     seconds=st.integers(0, 9).map(float),
 )

@@ -12,13 +12,14 @@ import select
 import signal
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import torch
 from torch.optim import Optimizer
 
 from nnlint.capture.channel import Channel
-from nnlint.capture.plan import Continuation, Place, Plan
+from nnlint.capture.plan import Continuation, Further, Place, Plan, from_json
 from nnlint.capture.probe import Probe
 from nnlint.capture.runner import Runner
 from nnlint.capture.watch import Batches, Listener, Watch, user_place
@@ -129,9 +130,44 @@ class Scout(Listener):
             self._continue(trigger, place, batches, batch)
 
     def _continue(self, trigger: str, place: Place | None, batches: Batches | None, batch: Any) -> None:
-        """Run every continuation, so many at a time, and end; returns only in the children."""
+        """Run every continuation, and those that are asked for then, and end; returns only in the children."""
         host = self.host
-        waiting = list(host.plan.continuations)
+        wanted = host.plan.continuations
+        while wanted:
+            self._round(wanted, trigger, place, batches, batch)
+            if self.changed:
+                return
+            wanted = self._further()
+        host.channel.send("end", "done")
+        host.finish()
+
+    def _further(self) -> tuple[Continuation, ...]:
+        """Say that a round is over, and hear which continuations are to follow."""
+        host = self.host
+        if host.plan.asks < 0:
+            return ()
+        host.channel.send("round", "")
+        answer = b""
+        while not answer.endswith(b"\n"):
+            data = os.read(host.plan.asks, 65536)
+            if not data:
+                return ()
+            answer += data
+        further = from_json(Further, answer.decode()).continuations
+        host.plan = replace(host.plan, continuations=host.plan.continuations + further)
+        return further
+
+    def _round(
+        self,
+        wanted: tuple[Continuation, ...],
+        trigger: str,
+        place: Place | None,
+        batches: Batches | None,
+        batch: Any,
+    ) -> None:
+        """Run these continuations, so many at a time; returns at once in the children."""
+        host = self.host
+        waiting = list(wanted)
         running: dict[int, tuple[int, Continuation]] = {}
         read: dict[int, bytes] = {}
         while waiting or running:
@@ -155,8 +191,6 @@ class Scout(Listener):
                 _, status = os.waitpid(pid, 0)
                 if status:
                     host.channel.send("died", f"{continuation.name}\t{_describe(status)}")
-        host.channel.send("end", "done")
-        host.finish()
 
     def _fork(self, name: str, play: Callable[[], None]) -> str | None:
         """Fork a process that plays a part; wait for it. What it says last, or None if it died in silence."""

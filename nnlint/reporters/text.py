@@ -61,6 +61,8 @@ class _Text:
         """The blocks, then what did not happen, then the sum."""
         if self.report.not_run:
             blocks = [*blocks, "\n".join(self.not_run(entry) for entry in self.report.not_run)]
+        if self.report.skipped:
+            blocks = [*blocks, "\n".join(self.skipped(entry) for entry in self.report.skipped)]
         ending = "\n".join(filter(None, (self.summary(), self.fixable())))
         return "\n\n".join([*blocks, ending]) + "\n"
 
@@ -122,6 +124,9 @@ class _Text:
     def not_run(self, entry: NotRun) -> str:
         where = f"{entry.filename}: " if entry.filename else ""
         return f"{self.paint('not run:', Severity.ERROR)} {where}{entry.what}: {entry.why}"
+
+    def skipped(self, entry: NotRun) -> str:
+        return f"{self.paint('skipped:', 'dim')} {entry.what}: {entry.why}"
 
     def summary(self) -> str:
         """What was found in how many files."""
