@@ -1,0 +1,76 @@
+"""See rules/loss-not-chance-at-init.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.experiments.first_loss import FIRST_LOSS, Call, FirstLoss
+from nnlint.rule import Rule, Sighting
+
+if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
+
+# How many times the loss of guessing is far, by what is compared.
+_SCORES = 3.0
+_FAR = {
+    "cross_entropy": _SCORES,
+    "nll_loss": _SCORES,
+    "binary_cross_entropy": _SCORES,
+    "binary_cross_entropy_with_logits": _SCORES,
+    "kl_div": 2 * _SCORES,
+    "mse_loss": 20.0,
+    "l1_loss": 5.0,
+    "smooth_l1_loss": 8.0,
+    "huber_loss": 8.0,
+}
+# Targets that hardly differ within the batch say nothing about what guessing costs.
+_LEAST = 1e-6
+
+
+class LossNotChanceAtInit(Rule):
+    continuations = (FIRST_LOSS,)
+    explained_by = (
+        "target-out-of-range",
+        "nan-inf-origin",
+        "loss-broadcast",
+        "activation-before-cross-entropy",
+    )
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        trajectory = seen.trajectories.get(FIRST_LOSS.name)
+        first = trajectory.measure(FirstLoss) if trajectory else None
+        told = set()
+        for call in first.calls if first else ():
+            guess = max(call.guess, call.chance)
+            far = _FAR.get(call.name)
+            if far is None or guess < _LEAST or call.value <= far * guess or call.place in told:
+                continue
+            told.add(call.place)
+            yield Sighting(
+                call.place,
+                _scores(call, guess)
+                if not call.target or call.name.startswith("binary")
+                else _values(call, guess),
+                evidence={"loss": call.value, "guessing": guess, "best constant": call.chance},
+            )
+
+
+def _scores(call: Call, guess: float) -> str:
+    what = f"equal scores for all {call.classes} classes give" if call.classes else "a guess gives"
+    spread = f" (their standard deviation is {call.prediction[0]:.2g})" if call.prediction else ""
+    return (
+        f"the first loss is {call.value:.4g} where {what} {guess:.4g}: the model begins sure of wrong "
+        f"answers{spread}, and the first steps only undo that; scale the inputs to about one, draw smaller "
+        "weights for the last layer, and check that it is scores that the loss is given"
+    )
+
+
+def _values(call: Call, guess: float) -> str:
+    deviation, mean = call.target
+    return (
+        f"the first loss is {call.value:.4g} where predicting the mean of the targets gives {guess:.4g}: "
+        f"the predictions are {call.prediction[1]:.3g} ± {call.prediction[0]:.2g}, the targets {mean:.3g} "
+        f"± {deviation:.2g}, and the first steps only bring them there; standardise the targets, or start "
+        "the last bias at their mean"
+    )
