@@ -38,7 +38,16 @@ class SamplingFormula(Rule):
             at, noise = scale.node or sample.call.node, sample.noise
             if at is None:
                 continue
-            if density is not None and density.log is not None and density.log.factor == power.factor:
+            if power.factor == 1 and sample.factor == 0.5 and (density is not None or _is_log(power)):
+                name = script.name_of(power.value, "log_var")
+                yield self.problem(
+                    sample.call.node or at,
+                    f"the half stands before `{script.text(at)}`, which is the variance, and not in its "
+                    f"exponent: half the variance is not the standard deviation; use "
+                    f"`torch.exp(0.5 * {name})`",
+                    related=((at, "the variance"),),
+                )
+            elif density is not None and density.log is not None and density.log.factor == power.factor:
                 name = script.name_of(power.value, "log_var")
                 where = density.call.node
                 yield self.problem(
@@ -77,6 +86,10 @@ class SamplingFormula(Rule):
                         f"`torch.sqrt({script.name_of(scale)})`",
                         related=((where, density.what),),
                     )
+
+
+def _is_log(power: Term) -> bool:
+    return _LOG_VARIANCE.fullmatch(power.value.name.rpartition(".")[2].lstrip("_")) is not None
 
 
 def _same(log: Term, power: Term) -> bool:

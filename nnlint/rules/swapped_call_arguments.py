@@ -34,8 +34,48 @@ HARMLESS = frozenset(
 )
 
 
+# scikit-learn's figures that change when labels and predictions change places (F1 and accuracy do not).
+METRICS = tuple(
+    f"sklearn.metrics.{name}"
+    for name in (
+        "precision_score", "recall_score", "roc_auc_score", "average_precision_score", "r2_score", "log_loss",
+        "precision_recall_fscore_support", "classification_report", "roc_curve", "precision_recall_curve",
+        "brier_score_loss", "balanced_accuracy_score", "mean_absolute_percentage_error",
+    )
+)  # fmt: skip
+_PREDICTED = re.compile(
+    r"(?:\w+_)?(?:y_?)?(?:preds?|predict(?:ed|ions?|s)?|hat|probs?|probabilities|scores?|logits)(?:_\w+|s)?",
+    re.IGNORECASE,
+)
+_TRUE = re.compile(
+    r"(?:\w+_)?(?:y_?)?(?:true|labels?|targets?|gts?|ground_?truths?|actuals?|y_?test|y_?val|y_?train)(?:_\w+)?",
+    re.IGNORECASE,
+)
+
+
 class SwappedCallArguments(Rule):
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        yield from self._own(script)
+        yield from self._metrics(script)
+
+    def _metrics(self, script: ScriptModel) -> Iterator[Problem]:
+        """Predictions before the labels, where scikit-learn takes the labels first."""
+        told: set[int] = set()
+        for call in script.calls_of(*METRICS):
+            if not isinstance(call.node, cst.Call) or id(call.node) in told:
+                continue
+            names = _names(call.node)
+            if len(names) < 2 or not (_is_prediction(names[0]) and _is_truth(names[1])):
+                continue
+            told.add(id(call.node))
+            yield self.problem(
+                call.node,
+                f"`{call.op.rpartition('.')[2]}` takes the true labels first, and is given `{names[0]}` as "
+                f"the labels and `{names[1]}` as the predictions: the figure is another one; write "
+                f"`({names[1]}, {names[0]})`",
+            )
+
+    def _own(self, script: ScriptModel) -> Iterator[Problem]:
         calls = list(_calls(script))
         for call, function in calls:
             found = _swap(call, function)
@@ -51,6 +91,14 @@ class SwappedCallArguments(Rule):
                 f"`{first.name}`: each stands in the other's place; swap them, or pass them by keyword",
                 related=((first.node, "the parameters"),),
             )
+
+
+def _is_prediction(name: str) -> bool:
+    return _PREDICTED.fullmatch(name) is not None
+
+
+def _is_truth(name: str) -> bool:
+    return _TRUE.fullmatch(name) is not None and not _is_prediction(name)
 
 
 def _calls(script: ScriptModel) -> Iterator[tuple[cst.Call, FunctionInfo]]:

@@ -220,6 +220,9 @@ class Evaluations:
             return True, "the data set it runs over was made for testing"
         if not judged:
             return None
+        split = next((part for part in _inputs(event) if _split_off(part)), None)
+        if split is not None:
+            return True, "its input is the test side of `train_test_split`"
         if event.grad is False:
             return True, "it runs without gradients, and its output is only compared with the targets"
         if event.mode == "eval" and not home.trains:
@@ -241,6 +244,10 @@ def _unit_test(info: FunctionInfo) -> bool:
 def _inputs(event: Event) -> Iterator[Value]:
     for argument in (*event.call.args, *event.call.kwargs.values()):
         yield from argument.graph(lambda value: value.kind is Kind.LOADER or value.kind is Kind.MODULE)
+
+
+def _split_off(value: Value) -> bool:
+    return value.op == "item_of" and split_of(value) == (EVALUATION, "train_test_split")
 
 
 def _framework(event: Event) -> bool:

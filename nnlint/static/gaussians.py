@@ -45,6 +45,7 @@ class Sample:
     call: Value
     noise: Value | None  # None: `Normal(mean, scale)`
     scales: tuple[Value, ...]
+    factor: float = 1.0  # the number that the whole product has in front
 
 
 def densities(script: ScriptModel) -> Iterator[Density]:
@@ -123,10 +124,11 @@ def samples(script: ScriptModel) -> Iterator[Sample]:
     """Every place that shifts and scales noise, or names the scale of a normal distribution."""
     for call in script.calls_of(*ADDS):
         for term in terms(call):
-            parts = product(term.value)[1]
+            factor, parts, _ = product(term.value)
             noise = next((part for part in parts if is_noise(part, NORMAL_NOISE | UNIFORM_NOISE)), None)
             if noise is not None and len(parts) > 1:
-                yield Sample(call, noise, tuple(part for part in parts if part is not noise))
+                scales = tuple(part for part in parts if part is not noise)
+                yield Sample(call, noise, scales, factor * term.factor)
     for call in script.calls_of("addcmul", "addcmul_"):
         for noise, scale in (call.args[1:3], call.args[2:0:-1]) if len(call.args) == 3 else ():
             if is_noise(noise, NORMAL_NOISE | UNIFORM_NOISE):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import libcst as cst
+
 from nnlint.static.arguments import argument
 from nnlint.static.values import Kind, Value
 
@@ -12,6 +14,7 @@ RANDOM = re.compile(
     r"^(?:Random(?!Order$|Choice$|Apply$)\w+|ColorJitter|AutoAugment|TrivialAugmentWide|AugMix"
     r"|ElasticTransform|RandAugment)$"
 )
+_RANDOMNESS = re.compile(r"\brandom\.\w+\(|torch\.rand\w*\(|\brand(?:int|n|om)?\(|\bRandom[A-Z]\w+\(")
 
 # What expects pixel values: 0 to 255, or 0 to 1 for floats.
 PIXELS = frozenset({
@@ -64,4 +67,14 @@ def transform_of(dataset: Value) -> Value | None:
 
 def random_step(transform: Value | None) -> Value | None:
     """The first random step of a transform."""
-    return next((step for step in steps_of(transform) or () if RANDOM.match(name_of_step(step))), None)
+    steps = steps_of(transform) or ()
+    return next((step for step in steps if RANDOM.match(name_of_step(step)) or _draws(step)), None)
+
+
+def _draws(step: Value) -> bool:
+    """Whether a `Lambda` draws random numbers."""
+    function = step.args[0] if step.args else step.kwargs.get("lambd")
+    if name_of_step(step) != "Lambda" or function is None:
+        return False
+    node = function.function.node if function.function is not None else function.node
+    return node is not None and _RANDOMNESS.search(cst.Module([]).code_for_node(node)) is not None
