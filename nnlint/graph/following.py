@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,6 +18,8 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 if TYPE_CHECKING:
     from nnlint.graph.record import Recorder
+
+_TORCH = str(Path(torch.__file__).parent)
 
 
 @contextmanager
@@ -38,7 +42,9 @@ def following(recorder: Recorder) -> Iterator[None]:
             return call(tensor, *args, **kwargs)
 
     def addressed(call: Any, tensor: torch.Tensor) -> Any:
-        recorder.touched(tensor)
+        # Copying a tensor, torch itself looks whether there is an address.
+        if not sys._getframe(2).f_code.co_filename.startswith(_TORCH):
+            recorder.touched(tensor)
         return call(tensor)
 
     # Compiled code is not seen, and torch.compile refuses some of it under a mode.

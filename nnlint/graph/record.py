@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper_subclass
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nnlint.capture.plan import Place
 from nnlint.capture.watch import user_place
@@ -134,7 +134,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if self.paused or self.elsewhere():
+        if self.paused or self.elsewhere() or getattr(func, "namespace", "") == "prim":
             return func(*args, **kwargs)
         if torch.is_inference_mode_enabled() and isinstance(func, torch._ops.OpOverload):
             # Elsewhere autograd has taken composite operators apart before they come here.
@@ -261,7 +261,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         node.meta.update(kind=kind, name=name)
         if known is not None:
             node.meta.update(module=known.owner, root=known.root)
-        elif tensor.numel() == 1 and not is_traceable_wrapper_subclass(tensor):
+        elif tensor.numel() == 1 and type(tensor) is torch.Tensor:
             with self.pause():
                 node.meta["value"] = tensor.item()
         self.values.new(tensor, node)
@@ -324,11 +324,12 @@ def record(
     inputs: Mapping[str, torch.Tensor],
     roots: Sequence[nn.Module] = (),
     batch: int | None = None,
+    place: Place | None = None,
 ) -> nodes.Graph:
     """Run `step` once and record it. A loss is what it differentiates, or else the tensors that it returns.
 
     `inputs` are the tensors of the batch by name, and `batch` is N: by default the leading size that all of
-    them share, 0 if they share none.
+    them share, 0 if they share none. `place` is where they come from.
     """
     if batch is None:
         sizes = {tensor.shape[0] if tensor.dim() else 0 for tensor in inputs.values()}
@@ -337,7 +338,7 @@ def record(
     for root in roots:
         recorder.running.root(root)
     for name, tensor in inputs.items():
-        recorder.input(name, tensor)
+        recorder.input(name, tensor, place)
     with following(recorder), recorder:
         result = step()
         if not recorder.has_loss:
