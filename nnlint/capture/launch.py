@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing.process
 import os
 import random
 import sys
@@ -16,6 +17,15 @@ from nnlint.capture.channel import Channel
 from nnlint.capture.plan import Plan, from_json
 
 PLAN, PIPE = "NNLINT_PLAN", "NNLINT_PIPE"
+
+# What torchrun sets in the environment of each process.
+_RANKS = (
+    "'LOCAL_RANK'",
+    "'RANK'",
+    "'WORLD_SIZE'",
+    "environment variable RANK",
+    "environment variable WORLD_SIZE",
+)
 
 # Services that would report a run which is none, and windows that would wait for somebody.
 _QUIET = {
@@ -61,6 +71,9 @@ def _run(plan: Plan, channel: Channel, branch: Callable[[str], None]) -> NoRetur
     _seed(plan.seed)
     # Our own name and options are not the script's business.
     sys.path[:] = [entry for entry in sys.path if entry]
+    if plan.request.trace:
+        _trace(plan, channel)
+    _note_processes(channel)
     host = Host(plan, channel, branch)
     why = "the script ended"
     try:
@@ -80,6 +93,19 @@ def _run(plan: Plan, channel: Channel, branch: Callable[[str], None]) -> NoRetur
     os._exit(0)
 
 
+def _trace(plan: Plan, channel: Channel) -> NoReturn:
+    """A model instead of a script."""
+    from nnlint.graph.nodes import to_json
+    from nnlint.graph.tracing import TraceError, trace
+
+    try:
+        channel.send("traced", to_json(trace(plan.request.target, plan.request.arguments)))
+        channel.send("end", "done")
+    except TraceError as error:
+        channel.send("end", str(error))
+    os._exit(0)
+
+
 def _describe(error: BaseException) -> str:
     """`ValueError: … (train.py:12)`, the innermost line in the user's files."""
     from nnlint.capture.watch import is_library
@@ -89,7 +115,25 @@ def _describe(error: BaseException) -> str:
         if not frame.filename.startswith("<") and not is_library(frame.filename):
             place = f" ({frame.filename}:{frame.lineno})"
     text = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{text[:300]}{place}"
+    hint = ""
+    if isinstance(error, (KeyError, ValueError, RuntimeError)) and any(name in text for name in _RANKS):
+        hint = "; it expects torchrun, which nnlint run does not start"
+    return f"{text[:300]}{place}{hint}"
+
+
+def _note_processes(channel: Channel) -> None:
+    """Tell the supervisor where the script starts processes of its own: training there is not seen."""
+    from nnlint.capture.watch import user_place
+
+    start = multiprocessing.process.BaseProcess.start
+
+    def started(process: multiprocessing.process.BaseProcess) -> None:
+        place = user_place()
+        where = f" ({place.filename}:{place.row})" if place else ""
+        channel.send("note", f"it has started processes of its own{where}, which nnlint does not examine")
+        start(process)
+
+    multiprocessing.process.BaseProcess.start = started  # type: ignore[assignment,method-assign]
 
 
 def _seed(seed: int) -> None:

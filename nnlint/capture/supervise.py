@@ -57,6 +57,8 @@ class Capture:
     first_step: FirstStep | None = None
     trajectories: dict[str, Trajectory] = field(default_factory=dict)
     not_run: list[NotRun] = field(default_factory=list)
+    # The graph of a model that was traced instead, as JSON of nnlint.graph.nodes.
+    traced: str = ""
     # The end of what the script printed.
     output: str = ""
     seconds: float = 0.0
@@ -91,7 +93,7 @@ def capture(
         memory=int(request.memory * 2**30) or allowance(),
     )
     run = _Run(plan, Capture(), started + request.seconds, request.verbose, progress, more)
-    if plan.fork:
+    if plan.fork or request.trace:
         run.start(plan)
         if run.cannot_fork:
             run.capture.rerun = True
@@ -128,6 +130,8 @@ class _Run:
     verdict: str = ""
     died: dict[str, str] = field(default_factory=dict)
     late: bool = False
+    # What the reader of an early end should know.
+    note: str = ""
     # How many continuations were ended for want of memory and have not been spoken of yet.
     spilled: int = 0
     # How far below our child the process is that runs the script; -1 while that is not known.
@@ -198,6 +202,10 @@ class _Run:
     def complete(self) -> None:
         """Say what was asked for and did not happen."""
         say = self.capture.not_run
+        if self.plan.request.trace:
+            if not self.capture.traced:
+                say.append(NotRun("trace", self._why(), self.plan.request.target))
+            return
         if self.capture.first_step is None:
             say.append(NotRun("first training step", self._why(), self.plan.request.target))
             return
@@ -207,9 +215,13 @@ class _Run:
                 say.append(NotRun(f"continuation {continuation.name}", why, self.plan.request.target))
 
     def _why(self) -> str:
+        note = f"; {self.note}" if self.note and self.capture.first_step is None else ""
         if self.late:
-            return "the time was over (see --budget)"
-        return self.ended or self.died.get("probe") or "the script ended its process before any training step"
+            return f"the time was over (see --budget){note}"
+        ended = (
+            self.ended or self.died.get("probe") or "the script ended its process before any training step"
+        )
+        return f"{ended}{note}"
 
     def _spill(self) -> str:
         return f"took more than {self.plan.memory / 2**30:.3g} GiB of memory (see --memory)"
@@ -264,6 +276,8 @@ class _Run:
         elif kind == "trajectory":
             trajectory = from_json(Trajectory, text)
             self.capture.trajectories[trajectory.name] = trajectory
+        elif kind == "traced":
+            self.capture.traced = text
         elif kind == "verdict":
             self.verdict = text
         elif kind == "died":
@@ -282,6 +296,8 @@ class _Run:
         elif kind == "round":
             with contextlib.suppress(OSError):
                 os.write(self.telling, to_json(Further(self._further())).encode() + b"\n")
+        elif kind == "note":
+            self.note = text
         elif kind == "cannot_fork":
             self.cannot_fork = True
         elif kind == "end":

@@ -12,7 +12,7 @@ import pytest
 from scripts import HEAD, NO_LOADER
 from support import processes
 
-from nnlint.capture.plan import Request
+from nnlint.capture.plan import Continuation, Request
 from nnlint.capture.supervise import Capture, capture
 
 # Another run of these tests beside this one has processes of its own.
@@ -29,6 +29,15 @@ EARLY = {
     "never trains": ("print('hello')", "ended before its first training step"),
     "recurses": ("def f():\n    f()\nf()", "RecursionError"),
     "does not parse": ("def (:\n", "train.py:1: invalid syntax"),
+    "expects torchrun": (
+        "import os\nrank = int(os.environ['LOCAL_RANK'])",
+        "KeyError: 'LOCAL_RANK' (train.py:2); it expects torchrun, which nnlint run does not start",
+    ),
+    "trains elsewhere": (
+        "import torch\ndef train(rank): pass\nif __name__ == '__main__':\n"
+        "    torch.multiprocessing.spawn(train, nprocs=2)",
+        "ended before its first training step; it has started processes of its own (train.py:4), which",
+    ),
     "asks": ("input('rate? ')", "EOFError"),
 }
 
@@ -45,7 +54,7 @@ def test_an_early_end_is_said_in_one_line(way: str, tmp_path: Path) -> None:
     seen = run(text, tmp_path)
     assert seen.first_step is None
     (entry,) = seen.not_run
-    assert why in entry.why
+    assert why in entry.why.replace(f"{tmp_path}/", "")
     assert "\n" not in entry.why
 
 
@@ -113,3 +122,51 @@ def test_killing_nnlint_kills_the_script(tmp_path: Path) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("the script lives on")
+
+
+GREEDY = "kept = []\nwhile True:\n    kept.append(torch.ones(2**24))\n"
+
+
+def test_a_script_that_takes_all_memory_is_ended(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("import torch\n" + GREEDY)
+    seen = capture(Request(str(script), memory=1.0))
+    assert [entry.why for entry in seen.not_run] == ["took more than 1 GiB of memory (see --memory)"]
+
+
+def test_only_the_continuation_that_takes_all_memory_is_ended(tmp_path: Path) -> None:
+    # Only where the inputs are zero does it begin to take.
+    loop = NO_LOADER.replace(
+        "    opt.step()\n", "    opt.step()\n    if step > 3 and net.seen == 0:\n        GREEDY"
+    )
+    loop = loop.replace("        GREEDY", "        " + GREEDY.replace("\n", "\n        ").strip())
+    loop = loop.replace(
+        "for step in",
+        "def see(net, args):\n    net.seen = args[0].abs().sum()\n"
+        "net.register_forward_pre_hook(see)\nfor step in",
+    )
+    script = tmp_path / "train.py"
+    script.write_text(HEAD + loop)
+    wanted = [Continuation("zeroed", "zeroed", 20, 50), Continuation("as it is", "none", 20, 50)]
+    seen = capture(Request(str(script), memory=1.2, seconds=100), wanted)
+    assert seen.first_step is not None, (seen.not_run, seen.output)
+    (entry,) = seen.not_run
+    assert entry.what == "continuation zeroed"
+    assert entry.why == "took more than 1.2 GiB of memory (see --memory)"
+    assert len(seen.trajectories["as it is"].steps) == 20
+
+
+def test_without_namespaces_nothing_outlives_the_run_either(tmp_path: Path) -> None:
+    # It has left its session, and its parent is gone.
+    before = (
+        "import subprocess\nsubprocess.run(['sh', '-c', 'setsid sleep 4324 & exit'])\n"
+        "import os, tempfile\nprint('TMP', os.path.dirname(tempfile.gettempdir()))\n"
+    )
+    script = tmp_path / "train.py"
+    script.write_text(before + HEAD + NO_LOADER)
+    seen = capture(Request(str(script), shelter="landlock"))
+    assert seen.first_step is not None, (seen.not_run, seen.output)
+    assert processes("sleep 4324") == []
+    scratch = next(line for line in seen.output.splitlines() if line.startswith("TMP")).split()[1]
+    assert "nnlint-" in scratch
+    assert not Path(scratch).exists()
