@@ -43,7 +43,7 @@ class Value:
     `learned`: a parameter is behind it. For integers, `points` names the source whose positions they are,
     each
     a position of the same sample as the element itself; for a table of positions (`nonzero`), one for each
-    column. `counts`: it is 0, 1, 2 … along its only axis. `origin` is the node and output that made the
+    column. `counts`: it is 0, 1, 2 … along its only axis, or along the last of several. `origin` is the node and output that made the
     numbers,
     before views and casts; `undoes` the origin of the index whose inverse it is.
     """
@@ -78,7 +78,24 @@ class Value:
 
     def numbers_kept(self, axes: Axes) -> Value:
         """Other axes around the same numbers."""
-        return replace(self, axes=axes)
+        counts = self.counts and _still_counts(self.axes or (), axes)
+        return replace(self, axes=axes, counts=counts)
+
+
+def _still_counts(before: Axes, after: Axes) -> bool:
+    sizes = [[size(axis) for axis in axes] for axes in (before, after)]
+    places = [counting(shape) for shape in sizes]
+    if places[0] is None or places[1] is None:
+        return False
+    return sizes[0][places[0]] == sizes[1][places[1]]
+
+
+def counting(shape: Sequence[int]) -> int | None:
+    """The axis along which a tensor counts that `counts`: the only one longer than 1, or the last one."""
+    longer = [place for place, length in enumerate(shape) if length != 1]
+    if len(longer) == 1:
+        return longer[0]
+    return len(shape) - 1 if longer and longer[-1] == len(shape) - 1 else None
 
 
 def size(axis: Axis) -> int:

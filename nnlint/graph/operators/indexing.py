@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from nnlint.graph.axes import Axes, Axis, Factor, Value, align, carries, joined, plain, plain_axis, size
+from dataclasses import replace
+
+from nnlint.graph.axes import (
+    Axes,
+    Axis,
+    Factor,
+    Value,
+    align,
+    carries,
+    counting,
+    joined,
+    plain,
+    plain_axis,
+    size,
+)
 from nnlint.graph.call import UNKNOWN, Call
 from nnlint.graph.nodes import Ref
 from nnlint.graph.operators.registry import rule
@@ -44,8 +58,8 @@ def read_at(call: Call, axis: Axis, index: Value, shape: tuple[int, ...]) -> tup
         return None, call.mix("gather", [index], None, None, [axis])
     if index.undoes is not None and (base := _undone(call, axis, index)) is not None:
         return (base,), 0
-    if index.counts and len(shape) == 1:
-        return ((axis,), 0) if shape[0] == size(axis) else None
+    if index.counts and (place := counting(shape)) is not None and shape[place] == size(axis):
+        return tuple(axis if at == place else () for at in range(len(shape))), 0
     total = 1
     for length in shape:
         total *= length
@@ -159,7 +173,10 @@ def index(call: Call) -> Value:
     result: Axes = (*rest[:before], *both.axes, *rest[before:])
     if any(map(carries, rest)) and any(map(carries, both.axes)):
         call.meeting("index", result)
-    return call.combine(values, result, mixed)
+    made = call.combine(values, result, mixed)
+    # Positions read at positions of the same sample are positions of that sample still.
+    own = isinstance(value.points, int) and not mixed
+    return replace(made, points=value.points) if own else made
 
 
 def _index_clash(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 from nnlint.graph.axes import (
@@ -204,7 +205,7 @@ def _packed(call: Call, length: int) -> list[tuple[Factor, Axis]]:
     ]
 
 
-@rule("repeat", "tile")
+@rule("repeat", "tile", always=True)
 def repeat(call: Call) -> Value:
     """Whole axes repeated."""
     value = call.tensor("self")
@@ -216,7 +217,11 @@ def repeat(call: Call) -> Value:
         joined((*plain_axis(length // max(before, 1)), *axis)) if length else plain_axis(0)
         for axis, before, length in zip(wide, sizes, call.shape, strict=True)
     )
-    return value.with_axes(result)
+    made = value.with_axes(result)
+    counts = value.counts and bool(sizes) and sizes[-1] == call.shape[-1] > 1
+    return (
+        replace(made, points=value.points, counts=counts) if isinstance(value.points, int) or counts else made
+    )
 
 
 @rule("repeat_interleave")

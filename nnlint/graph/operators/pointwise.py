@@ -22,7 +22,7 @@ ELEMENTWISE = """
     searchsorted selu sgn sigmoid sign signbit silu sin sinc sinh softplus softshrink special_entr
     special_erf special_erfc special_erfcx special_erfinv special_expit special_expm1 special_i0 special_i1
     special_log1p special_log_ndtr special_ndtr special_ndtri special_sinc special_xlog1py special_xlogy
-    special_zeta sqrt square sub subtract tan tanh threshold true_divide trunc where xlogy zeta
+    special_zeta rsqrt sqrt square sub subtract tan tanh threshold true_divide trunc where xlogy zeta
 """
 
 

@@ -99,8 +99,7 @@ def expand(call: Call) -> Value:
     wide = [plain_axis(length) for length in call.shape[:extra]]
     for axis, length in zip(axes, call.shape[extra:], strict=True):
         wide.append(axis if size(axis) == length else plain_axis(length))
-    result = value.numbers_kept(tuple(wide))
-    return result if not value.counts or len(wide) == 1 else result.with_axes(tuple(wide))
+    return value.numbers_kept(tuple(wide))
 
 
 @rule("select", "select_copy", always=True)
@@ -140,7 +139,7 @@ def slice_(call: Call) -> Value:
     if call.shape[place] == length and step == 1:
         return value
     part = cut_out(call, value, place, first, call.shape[place], step)
-    counts = value.counts and first == 0 and step == 1
+    counts = value.counts and first == 0 and step == 1 and call.shape[place] > 1
     points = value.points if isinstance(value.points, int) else None
     return Value(part.axes, part.pinned, part.mixed, part.known, part.learned, points, counts)
 
