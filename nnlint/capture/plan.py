@@ -58,6 +58,8 @@ class Request:
     `memory` (GiB; 0: a share of what is free) are for everything that runs the script. `cpu` hides
     accelerators. Without `fork` the script is run anew for each part. `verbose` passes on what it prints.
     `shelter` names one way to keep it from changing files (nnlint.capture.shelter); "" is the best there is.
+    With `trace` no script is run: `target` names a model (nnlint.graph.tracing), and `arguments` are the
+    shapes of its inputs.
     """
 
     target: str
@@ -69,6 +71,7 @@ class Request:
     fork: bool = True
     verbose: bool = False
     shelter: str = ""
+    trace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
