@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from nnlint.experiments.data import DATA, Data, Overlap
 from nnlint.finding import Severity
-from nnlint.rule import Problem, Rule
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.fitted import RANDOM_SPLIT, fits, splits
 from nnlint.static.lineage import Lineage
 from nnlint.static.loops import trains_one_model
@@ -26,14 +27,35 @@ from nnlint.static.splits import (
 from nnlint.static.values import EventKind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 DRAWN = frozenset({"random_split", "train_test_split"})
 SEEDS = frozenset({"torch.manual_seed", "lightning.seed_everything", "torch.random.manual_seed"})
 
+# Fewer common samples, or a smaller share of those compared, can be chance.
+FEW, SHARE = 3, 0.05
+
 
 class LeakySplit(Rule):
     words = ("split", "fit(", "fit_transform", ".dataset", "Subset")
+    continuations = (DATA,)
+    explained_by = ("evaluating-on-training-data",)
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        first = seen.trajectories.get(DATA.name)
+        data = first.measure(Data) if first else None
+        for found in data.overlaps if data is not None else ():
+            if (name := _held_out(found)) and _leaks(found):
+                of_looked = "" if found.exact else f" of {found.looked} that were compared"
+                yield Sighting(
+                    found.place,
+                    f"{found.shared} samples of `{name}`{of_looked} are among those that the model is "
+                    f"trained on, so its figures show what was learned by heart; split once, by disjoint "
+                    f"indices, and load the parts",
+                    related=((found.training, "the loader that is trained on"),),
+                    evidence={"shared": found.shared, "looked": found.looked, "training": found.known},
+                )
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         yield from self._fitted_before(script)
@@ -137,6 +159,26 @@ class LeakySplit(Rule):
                     related=((first.node, "the other split"),),
                 )
                 break
+
+
+def _held_out(found: Overlap) -> str:
+    """What the script calls the loader, if it is surely meant for samples that are not trained on."""
+    roles = {name: role_in_name(name) for name in found.names}
+    if TRAIN in roles.values() or any("train" in name.lower() for name in found.names):
+        return ""
+    held_out = [name for name, role in roles.items() if role == EVALUATION]
+    # One data set as a whole on both sides: how well the training data are fitted may be asked.
+    if found.same:
+        held_out = [name for name in held_out if "eval" not in name.lower()]
+    return held_out[0] if held_out else ""
+
+
+def _leaks(found: Overlap) -> bool:
+    """Whether there are more common samples than a few, or than rows that are alike anyway explain."""
+    share = found.shared / found.looked
+    if found.exact:
+        return found.shared >= FEW
+    return found.shared >= FEW and share >= SHARE and found.repeated <= share / 5
 
 
 def _is_part_of(loader: Value, dataset: Value) -> bool:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.rule import Problem, Rule
+from nnlint.experiments.data import DATA, Data
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.stored import Element, Store, item_getter
 from nnlint.static.values import Frame, Kind, Value
 from nnlint.static.walk import descend
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 IN_PLACE = frozenset({"mul_", "add_", "sub_", "div_", "neg_", "pow_", "sqrt_", "exp_", "log_", "flip_"})
@@ -21,6 +23,7 @@ GROWS = frozenset({".append", ".extend", ".insert", ".reverse", "list.append", "
 
 class MutatingDataset(Rule):
     words = ("__getitem__",)
+    continuations = (DATA,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         store, told = Store(script), set[int]()
@@ -33,6 +36,18 @@ class MutatingDataset(Rule):
                 f"`{name or 'the sample'}` is the object in `self.{found.attribute}` itself, not a copy, "
                 f"and is changed in place, so that each time the sample is read it changes once more; make "
                 f"a new object, or copy it first",
+            )
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        first = seen.trajectories.get(DATA.name)
+        data = first.measure(Data) if first else None
+        if data is not None and (found := data.mutation) is not None:
+            yield Sighting(
+                found.place,
+                f"reading a sample of `{found.dataset}` changes what `{found.attribute}` holds for it, in "
+                f"place and each time anew ({found.changed} of {found.looked} samples read three times); "
+                f"make a new object, or copy it first",
+                evidence={"attribute": found.attribute},
             )
 
     def _assigned(self, script: ScriptModel, store: Store) -> Iterator[tuple[cst.CSTNode, str, Element]]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.rule import Problem, Rule
+from nnlint.experiments.data import DATA, Data
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import argument, constant, surely_absent
 from nnlint.static.splits import (
     EVALUATION,
@@ -22,6 +23,7 @@ from nnlint.static.splits import (
 from nnlint.static.values import EventKind, Frame, Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 ACCELERATOR = re.compile(r"cuda|accel|gpu|mps|device", re.IGNORECASE)
@@ -33,9 +35,29 @@ ORDERED = re.compile(
 )
 RANDOM = re.compile(r"^(?:rand|randn|randint|randperm|normal|uniform|standard_normal)$|random")
 
+# Labels are in clusters if they change so much less often than in a random order, and that can be told.
+CLUSTERED, EXPECTED = 0.25, 12
+
 
 class UnshuffledTraining(Rule):
     words = ("DataLoader",)
+    continuations = (DATA,)
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        first = seen.trajectories.get(DATA.name)
+        data = first.measure(Data) if first else None
+        order = data.order if data is not None else None
+        if order is None or order.expected < EXPECTED or order.batch_size * 2 > order.samples:
+            return
+        if order.changes < CLUSTERED * order.expected and order.classes * 4 <= order.looked:
+            yield Sighting(
+                order.place,
+                f"the training data are given in their stored order, which is sorted by class: between "
+                f"{order.looked} samples spread over them the label changes {order.changes} times, in a "
+                f"random order it would {order.expected:.0f} times; batches of one class each pull the "
+                f"network to and fro; pass shuffle=True",
+                evidence={"changes": order.changes, "expected": order.expected},
+            )
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         for loader in _stepped_on(script):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnlint.experiments.data import DATA, Data
 from nnlint.finding import Severity
-from nnlint.rule import Problem, Rule
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import constant
 from nnlint.static.draws import SEEDING, generator_of
 from nnlint.static.splits import LOADER, dataset_of, whole
@@ -14,11 +15,27 @@ from nnlint.static.stored import item_getter
 from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 
 class WorkerRandomness(Rule):
     words = ("default_rng", "RandomState", "random.Random", "import Random", "Generator(")
+    continuations = (DATA,)
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        first = seen.trajectories.get(DATA.name)
+        data = first.measure(Data) if first else None
+        if data is None or (found := data.stream) is None:
+            return
+        besides = ", and worker_init_fn does not change that" if found.initialised else ""
+        yield Sighting(
+            found.place or found.loader,
+            f"two workers of the loader, seeded as torch does, draw the same random numbers for a sample of "
+            f"`{found.dataset}`{besides}, and each epoch draws them again; draw with torch's own functions, "
+            f"or make the generator in a worker_init_fn from torch.initial_seed()",
+            related=((found.loader, f"a loader with {found.workers} workers"),),
+        )
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         if "worker_init_fn" in script.source.text or "get_worker_info" in script.source.text:
