@@ -130,7 +130,7 @@ class Scout(Listener):
             self._continue(trigger, place, batches, batch)
 
     def _continue(self, trigger: str, place: Place | None, batches: Batches | None, batch: Any) -> None:
-        """Run every continuation, and those that are asked for then, and end; returns only in the children."""
+        """Run every continuation and those asked for then, and end; returns only in the children."""
         host = self.host
         wanted = host.plan.continuations
         while wanted:
@@ -217,7 +217,8 @@ class Scout(Listener):
     def _prepare(self, name: str, pipe: int) -> None:
         """What a forked process does first."""
         self.host.channel.replace(pipe)
-        self.host.branch(name.replace(" ", "-"))
+        # It becomes a folder, and an option of a mount.
+        self.host.branch("".join(letter if letter.isalnum() else "-" for letter in name))
 
     def _become(
         self, role: str, trigger: str, place: Place | None, batches: Batches | None, batch: Any
