@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from nnlint.capture import batch as batches_of
 from nnlint.capture.intervention import Intervention
+from nnlint.capture.limits import lift_limits
 from nnlint.capture.meter import Meter
 from nnlint.capture.plan import Continuation, Measurement, Step, Trajectory, to_json
 from nnlint.capture.versions import Versions, versions, written
@@ -57,6 +58,8 @@ class Runner(Listener):
         if continuation.intervention != "none":
             kind = _only_class(f"nnlint.capture.interventions.{continuation.intervention}", Intervention)
         self.intervention = kind(self, continuation.values)
+        if self.holds:
+            lift_limits()
         self._measured_by(continuation.meters)
         if trigger == "loader" and not self._callers and not self.intervention.hears_calls:
             host.watch.ignore_calls()

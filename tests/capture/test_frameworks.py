@@ -141,7 +141,7 @@ def test_the_loop_of_a_library(library: str, tmp_path: Path, monkeypatch: pytest
     (tmp_path / "train.py").write_text(text)
     wanted = [
         Continuation("as it is", "none", 12, 30),
-        Continuation("held", "same_batch", 20, 30),
+        Continuation("held", "same_batch", 40, 60),
         Continuation("zeroed", "zeroed", 20, 30),
     ]
     seen = capture(Request("train.py", seconds=240), wanted)
@@ -157,6 +157,8 @@ def test_the_loop_of_a_library(library: str, tmp_path: Path, monkeypatch: pytest
     assert all(parameter.optimizers and parameter.steps == 1 for parameter in root.parameters)
     assert len(step.losses) == len(step.criteria) == 1
     assert len(seen.trajectories["as it is"].steps) == 12
+    # Only Transformers counts batches and epochs where they cannot be changed any more.
+    assert len(seen.trajectories["held"].steps) == (24 if library == "transformers" else 40)
     held, zeroed = seen.trajectories["held"].steps, seen.trajectories["zeroed"].steps
     assert held[0].loss == step.losses[0].value != zeroed[0].loss
     # Nothing of the run's own files is left.
