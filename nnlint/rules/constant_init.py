@@ -129,9 +129,17 @@ def _symmetric(script: ScriptModel, write: Write) -> bool:
     ):
         return False
     if write.single:
-        return _hidden(script, write.layer)
+        return _hidden(script, write.layer) and (write.number != 0 or _rectified(script, write.layer))
     made = [call for call in script.calls if call.op in write.classes]
     return write.everywhere and any(_hidden(script, layer) for layer in made)
+
+
+def _rectified(script: ScriptModel, layer: Value) -> bool:
+    """Whether its zeros reach an activation whose gradient is zero there; others let the layer learn."""
+    uses = [call for call in script.calls if call.receiver is layer and call.args]
+    taken = [taker for use in uses for taker in script.flow.takers(use) if taker is not None]
+    behind = following(layer)[:1] or taken
+    return any(item.op in {"torch.nn.ReLU", "torch.nn.ReLU6", "relu", "relu6"} for item in behind)
 
 
 def _hidden(script: ScriptModel, layer: Value) -> bool:

@@ -11,7 +11,7 @@ from nnlint.static.arguments import argument
 from nnlint.static.checkpoints import from_file, same_file
 from nnlint.static.schedules import made_by, scheduled
 from nnlint.static.state import roots
-from nnlint.static.updates import constructed, touches, trained
+from nnlint.static.updates import constructed, excludes, touches, trained
 from nnlint.static.values import Event, EventKind, Kind, Value
 
 if TYPE_CHECKING:
@@ -37,7 +37,11 @@ class IncompleteResume(Rule):
             found = from_file(call.args[0])
             if found is None or _reads(found[0], _OPTIMIZER):
                 continue
-            after = [e for e in steps if e.target is not None and _holds(e.target, model)]
+            after = [
+                e
+                for e in steps
+                if e.target is not None and _holds(e.target, model) and not excludes(load.frame, e.frame)
+            ]
             if not after or any(e.time < load.time for e in after) or _in_loop(load, after):
                 continue
             missing = _missing(script, loads, after)

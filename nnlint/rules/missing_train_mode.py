@@ -57,6 +57,14 @@ def _left_in_eval(script: ScriptModel, forward: Event, loop: Frame) -> Event | N
     switch = max((e for e in modes if e.kind is EventKind.EVAL), key=lambda e: e.time, default=None)
     if switch is None or not covers(switch.target, module):
         return None
+    if any(
+        call.receiver is not None
+        and call.frame is not None
+        and call.frame.inside(loop)
+        and covers(call.receiver, module)
+        for call in script.calls_of(".train")
+    ):
+        return None  # called before the file showed that it is a module
     after = [event for event in loop.events if event.time > switch.time]
     ahead = [event for event in loop.events if event.time < forward.time]
     if switch.time > forward.time and any(

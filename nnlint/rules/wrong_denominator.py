@@ -15,6 +15,8 @@ from nnlint.static.values import EventKind, Fact, Frame, Kind, Value
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
+CLOCKS = frozenset({"time.time", "time.perf_counter", "time.monotonic", "time.process_time", ".elapsed_time"})
+
 
 class WrongDenominator(Rule):
     words = ("len(", "enumerate(")
@@ -48,6 +50,8 @@ class WrongDenominator(Rule):
                 f"batches",
                 related=((total.node, "adds the mean over one batch"),),
             )
+        if unit == "index" and any(part.op in CLOCKS for part in total.added.graph()):
+            return None  # the time of the steps before this one
         if unit == "index" and _same_loop(total.loop, of) and _index_is_last(call, total):
             return self.problem(
                 call.node,

@@ -92,6 +92,8 @@ class AccessReader(ReaderState):
             return base.attrs[name]
         if kind is Kind.MODULE and name == "training":
             return self.make(Kind.UNKNOWN, "training", node, [base])
+        if base.op == "torch.compile" and base.args and base.args[0].kind is Kind.MODULE:
+            return self.attribute(base.args[0], name, node)  # passed on to the module itself
         child = self.make(Kind.UNKNOWN, "getattr", node, [base], const=name)
         child.name = f"{base.name}.{name}" if base.name else name
         if kind in (Kind.TENSOR, Kind.PARAMETER):

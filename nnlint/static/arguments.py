@@ -13,6 +13,8 @@ def argument(call: Value, name: str) -> Value | None:
     """
     if name in call.kwargs:
         return call.kwargs[name]
+    if name == "dim" and "axis" in call.kwargs:  # NumPy's word for it, which torch takes too
+        return call.kwargs["axis"]
     signature = torch_api.SIGNATURES.get(call.op) or torch_api.CONSTRUCTORS.get(
         call.op.rpartition(".")[2], ()
     )

@@ -123,6 +123,8 @@ def _scan(source: list[list[Factor]], target: list[Axis | None], moved: bool) ->
             there = next((i for i, other in enumerate(source) if factor in other), None)
             if there is None:
                 return None
+            if any(not isinstance(f, int) and not any(f in other for other in source) for f in left):
+                return None  # what stands beside it may be the product of those before
             skipped = tuple(f for other in source[:there] for f in other)
             named = {f for later in target[position + 1 :] for f in _expanded(later or (), source)}
             certain = any(isinstance(f, int) or f in named for f in skipped)

@@ -39,6 +39,8 @@ def window(value: Value, place: int, dimensions: int, axis: Axis) -> Axis | None
             if found is not None and many
             else found.const
         )
+        if found is not None and found.kind is not Kind.CONST and not many:
+            return None
         if number is None and name == "stride":
             number = 1 if value.op.startswith("conv") else given["kernel_size"]
         if type(number) is not int:
