@@ -1,5 +1,9 @@
 """nnlint finds the bugs that let a PyTorch script run, lower its loss, and still be wrong."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from nnlint.finding import (
     Applicability,
     Edit,
@@ -13,6 +17,9 @@ from nnlint.finding import (
     Span,
     Tier,
 )
+
+if TYPE_CHECKING:
+    from nnlint.auditing import audit
 
 __version__ = "0.1.0"
 
@@ -29,4 +36,14 @@ __all__ = [
     "Span",
     "Tier",
     "__version__",
+    "audit",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`nnlint.audit` is imported when it is asked for: linting pays neither for it nor for torch."""
+    if name == "audit":
+        from nnlint.auditing import audit
+
+        return audit
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -250,6 +250,13 @@ class Report:
     # What `--fix` has dealt with, and whether unsafe fixes were asked for; for people, not in the JSON.
     fixed: int = field(default=0, compare=False)
     unsafe_fixes: bool = field(default=False, compare=False)
+    # How many findings the baseline knows and nobody has found; for people, too.
+    stale: int = field(default=0, compare=False)
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings of the gravest kind: `assert not report.errors`."""
+        return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
 
     def status(self, fail_on: Severity = Severity.INFO) -> int:
         """The exit status: 2 if anything was not run, 1 for findings at or above `fail_on`, else 0."""

@@ -86,7 +86,7 @@ def _run(plan: Plan, channel: Channel, branch: Callable[[str], None]) -> NoRetur
             why = f"the script exited with status {error.code}"
     except BaseException as error:
         traceback.print_exc()
-        why = f"the script raised {_describe(error)}"
+        why = f"the script raised {describe_error(error)}"
     _flush()
     listener = host.watch.listener
     listener.ended(why)
@@ -106,7 +106,7 @@ def _trace(plan: Plan, channel: Channel) -> NoReturn:
     os._exit(0)
 
 
-def _describe(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """`ValueError: … (train.py:12)`, the innermost line in the user's files."""
     from nnlint.capture.watch import is_library
 

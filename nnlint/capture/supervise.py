@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import IO, Protocol
 
 from nnlint.capture.launch import PIPE, PLAN
 from nnlint.capture.plan import (
@@ -66,6 +67,46 @@ class Capture:
     rerun: bool = False
     # How the script was kept from changing files: "namespaces", "landlock" or "audit".
     shelter: str = ""
+
+
+class Child(Protocol):
+    """A process of ours, in a group of its own, as subprocess.Popen describes one."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+
+    def terminate(self) -> None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+def _launched(plan: Plan, writing: int, asking: int) -> Child:
+    """A fresh Python that runs the script."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "nnlint.capture.launch"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, PLAN: to_json(plan), PIPE: str(writing), "PYTHONHASHSEED": "0"},
+        pass_fds=(writing, asking),
+        # Its own group: Ctrl-C reaches us, and we end it and all that it has started.
+        start_new_session=True,
+    )
+
+
+def attend(
+    plan: Plan, begin: Callable[[Plan, int, int], Child], more: Callable[[Capture], Sequence[Continuation]]
+) -> Capture:
+    """What a process shows that `begin` starts: it is given the plan and two pipes, to speak and to hear."""
+    started = time.monotonic()
+    run = _Run(plan, Capture(), started + plan.request.seconds, False, None, more, begin=begin)
+    run.start(plan)
+    run.complete()
+    run.capture.seconds = time.monotonic() - started
+    return run.capture
 
 
 def capture(
@@ -136,6 +177,7 @@ class _Run:
     spilled: int = 0
     # How far below our child the process is that runs the script; -1 while that is not known.
     depth: int = -1
+    begin: Callable[[Plan, int, int], Child] = _launched
 
     def again(self) -> None:
         """Run the script from its start for each part: the probe at each candidate, the continuations."""
@@ -170,17 +212,7 @@ class _Run:
         reading, writing = os.pipe()
         asking, self.telling = os.pipe()
         plan = replace(plan, asks=asking) if plan.fork and self.more else plan
-        environment = {**os.environ, PLAN: to_json(plan), PIPE: str(writing), "PYTHONHASHSEED": "0"}
-        child = subprocess.Popen(
-            [sys.executable, "-m", "nnlint.capture.launch"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            pass_fds=(writing, asking),
-            # Its own group: Ctrl-C reaches us, and we end it and all that it has started.
-            start_new_session=True,
-        )
+        child = self.begin(plan, writing, asking)
         os.close(writing)
         os.close(asking)
         try:
@@ -226,7 +258,7 @@ class _Run:
     def _spill(self) -> str:
         return f"took more than {self.plan.memory / 2**30:.3g} GiB of memory (see --memory)"
 
-    def _listen(self, child: subprocess.Popen[bytes], reading: int, plan: Plan) -> None:
+    def _listen(self, child: Child, reading: int, plan: Plan) -> None:
         from nnlint.capture.memory import MemoryWatch
 
         memory = MemoryWatch(child.pid, plan.memory)

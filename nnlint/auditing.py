@@ -1,0 +1,124 @@
+"""`nnlint.audit`: the run tiers on a model and a loss that the caller has, from Python."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nnlint.capture.plan import Continuation, Plan, Request
+from nnlint.capture.supervise import Capture, attend
+from nnlint.config import Config
+from nnlint.engine import Linter
+from nnlint.finding import Finding, NotRun, Report
+from nnlint.judge import further, judge
+from nnlint.suppress import apply
+
+if TYPE_CHECKING:
+    import torch
+
+    from nnlint.graph.step import GraphStep
+
+
+def audit(
+    model: torch.nn.Module,
+    loss_fn: Callable[..., torch.Tensor] | None,
+    data: Any,
+    optimizer: torch.optim.Optimizer | None = None,
+    *,
+    step: Callable[[torch.nn.Module, Any], torch.Tensor] | None = None,
+    select: Sequence[str] = (),
+    extend_select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    seconds: float = 60.0,
+    fork: bool = True,
+) -> Report:
+    """Train a copy of the model for a while, watched, and report what is wrong with it.
+
+    `data` is a loader, one batch, or a list of batches. A batch is `(inputs…, target)`, and its loss is
+    `loss_fn(model(*inputs), target)`; for anything else give `step(model, batch) -> loss`. Without an
+    `optimizer` it is Adam's default. `select`, `extend_select` and `ignore` choose rules as the command line
+    does; `seconds` bounds all of it. Nothing of the caller's changes: the training happens in a process of
+    its own (with `fork=False`, or where an accelerator is in use, on copies on the CPU).
+
+    What could not be done is in the report's `not_run`. SelectorError for a rule that there is none of.
+    """
+    from nnlint.capture.inside import AuditError, Subject, cannot_fork, copied, forked
+    from nnlint.capture.watch import user_place
+
+    started = time.perf_counter()
+    linter = Linter.load(
+        Config(select=tuple(select), extend_select=tuple(extend_select), ignore=tuple(ignore))
+    )
+    rules = [rule for rule in linter.rules if {"E", "G"}.intersection(rule.page.tiers)]
+    place = user_place()
+    target = place.filename if place else "<audit>"
+    subject = Subject(model, loss_fn, data, optimizer, step, place)
+    wanted: dict[str, Continuation] = {}
+    graphs = any("G" in rule.page.tiers for rule in rules)
+    for entry in (*_recordings(graphs), *(entry for rule in rules for entry in rule.continuations)):
+        wanted[entry.name] = wanted[entry.name].joined(entry) if entry.name in wanted else entry
+
+    def more(seen: Capture) -> list[Continuation]:
+        return [entry for rule in rules for entry in further(rule, seen)]
+
+    request = Request(target, seconds=seconds)
+    plan = Plan(request, tuple(wanted.values()), fork=True, workers=os.cpu_count() or 1)
+    try:
+        begin = forked(subject) if fork and not cannot_fork(subject) else copied(subject)
+    except AuditError as error:
+        return Report(not_run=(NotRun("audit", str(error), target),))
+    seen = attend(plan, begin, more)
+    not_run, skipped = list(seen.not_run), list[NotRun]()
+    graph = _graph(seen, not_run) if graphs else None
+    found = _sift(linter, judge(rules, seen, graph, target, not_run, skipped))
+    return Report(
+        findings=tuple(sorted(found)),
+        not_run=tuple(not_run),
+        skipped=tuple(skipped),
+        files=len({finding.filename for finding in found}),
+        seconds=time.perf_counter() - started,
+        sources={name: text for name in {finding.filename for finding in found} if (text := _text(name))},
+    )
+
+
+def _recordings(wanted: bool) -> tuple[Continuation, ...]:
+    from nnlint.experiments.graph import FEW, WHOLE
+
+    return (FEW, WHOLE) if wanted else ()
+
+
+def _graph(seen: Capture, not_run: list[NotRun]) -> GraphStep | None:
+    """The recorded step; that a recording failed leaves the graph rules silent."""
+    from nnlint.experiments.graph import FEW, WHOLE, recorded
+    from nnlint.graph.step import GraphStep
+
+    parts = {f"continuation {entry.name}" for entry in (FEW, WHOLE)}
+    not_run[:] = [entry for entry in not_run if entry.what not in parts]
+    graph = recorded(seen.trajectories)
+    return None if graph is None else GraphStep(graph, seen.first_step)
+
+
+def _sift(linter: Linter, found: Sequence[Finding]) -> list[Finding]:
+    """The findings that no other one explains and no comment in the caller's files silences."""
+    names = {finding.name for finding in found}
+    silent = {rule.page.name for rule in linter.rules if names.intersection(rule.explained_by)}
+    by_file: defaultdict[str, list[Finding]] = defaultdict(list)
+    for finding in found:
+        if finding.name not in silent and finding.code in linter.codes:
+            by_file[finding.filename].append(finding)
+    kept: list[Finding] = []
+    for name, ours in by_file.items():
+        text = _text(name)
+        kept += apply(ours, text, name, linter.pages, ()) if text else ours
+    return kept
+
+
+def _text(name: str) -> str:
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
