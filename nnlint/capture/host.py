@@ -19,9 +19,11 @@ import torch
 from torch.optim import Optimizer
 
 from nnlint.capture.channel import Channel
+from nnlint.capture.loads import Loads
 from nnlint.capture.plan import Continuation, Further, Place, Plan, from_json
 from nnlint.capture.probe import Probe
 from nnlint.capture.runner import Runner
+from nnlint.capture.versions import versions_of
 from nnlint.capture.watch import Batches, Listener, Watch, user_place
 
 
@@ -35,6 +37,8 @@ class Host:
         self.watch = Watch(Listener())
         self.watch.listener = Scout(self)
         self.watch.install()
+        self.loads = Loads()
+        self.loads.install()
         self._numbers = 0
 
     def number(self) -> int:
@@ -94,6 +98,13 @@ class Scout(Listener):
             self.candidate("backward", None, None)
             if self.changed:
                 self.host.watch.listener.backward(losses)
+
+    def differentiated(self, outputs: tuple[torch.Tensor, ...], inputs: tuple[torch.Tensor, ...]) -> None:
+        # As for backward; where there is a module, its call has been the sign already.
+        if not self._open and versions_of(inputs) and self._due():
+            self.candidate("backward", None, None)
+            if self.changed:
+                self.host.watch.listener.differentiated(outputs, inputs)
 
     def _due(self) -> bool:
         """Whether it is time to try: at the first, second, fourth, eighth … sign."""

@@ -45,6 +45,8 @@ class FirstLoss:
     """What the first backward of the run was called on."""
 
     loss: float
+    # Whether it is no result of anything, but a tensor that asks for a gradient itself.
+    leaf: bool
     place: Place | None
     calls: tuple[Call, ...]
     terms: tuple[Term, ...]

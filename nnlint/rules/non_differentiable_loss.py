@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.experiments.first_loss import FIRST_LOSS, FirstLoss
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.gradients import LEAVES, gradient_path
 from nnlint.static.values import EventKind, Kind, Value
 
 if TYPE_CHECKING:
     import libcst as cst
 
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 COMPARISONS = {"gt", "lt", "ge", "le", "eq", "ne", "isclose"}
@@ -19,6 +21,18 @@ COMPARISONS = {"gt", "lt", "ge", "le", "eq", "ne", "isclose"}
 
 class NonDifferentiableLoss(Rule):
     words = ("backward", "training_step")
+    continuations = (FIRST_LOSS,)
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        trajectory = seen.trajectories.get(FIRST_LOSS.name)
+        first = trajectory.measure(FirstLoss) if trajectory else None
+        if first is not None and first.leaf:
+            yield Sighting(
+                first.place,
+                "the loss that is differentiated here was made of plain numbers (by `torch.tensor`, `.data`, "
+                "`.item()` or `.detach()`) and then asked for a gradient: no way leads from it to any "
+                "network, and nothing is learned; compute the loss from the network's own output",
+            )
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         thawed = frozenset(id(event.target) for event in script.events_of(EventKind.UNFREEZE))

@@ -5,20 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.experiments.health import HEALTH, of
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.rates import growing_power, per_epoch, sets_rate, shut, starts_at_zero
 
 if TYPE_CHECKING:
     import libcst as cst
 
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
     from nnlint.static.values import Fact, Frame
 
+# A warm-up may begin with a step of rate zero.
+_STEPS = 10
 _SCHEDULES = frozenset({"lr", "rate", "schedule", "scheduler", "sched", "warmup", "decay"})
 
 
 class ScheduleFormula(Rule):
     words = ("lr", "learning_rate")
+    continuations = (HEALTH,)
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        health = of(seen)
+        for stepper in health.steppers if health else ():
+            if len(stepper.rates) >= _STEPS and not any(stepper.rates):
+                yield Sighting(
+                    stepper.place,
+                    f"the rate of this optimizer was 0 in each of its first {len(stepper.rates)} steps: "
+                    "nothing is trained in them; let the schedule count from 1, and a warm-up rise from "
+                    "the first step on",
+                    evidence={"rates": list(stepper.rates)},
+                )
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         for fact in script.facts:

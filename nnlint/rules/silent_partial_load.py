@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnlint.experiments.loads import LOADED, Loaded
 from nnlint.finding import Severity
-from nnlint.rule import Problem, Rule
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.checkpoints import LOADS, from_file, same_file
 from nnlint.static.state import roots
 from nnlint.static.torch_api import RELABEL, WRAPPERS
 from nnlint.static.values import Event, EventKind, Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 # Somebody looks at what fits.
@@ -24,8 +26,34 @@ PREFIXES = {
 }
 
 
+# With a larger share of entries that the model does not have, it is another model's state.
+_STRANGERS = 0.9
+
+
 class SilentPartialLoad(Rule):
     words = ("load_state_dict",)
+    continuations = (LOADED,)
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        trajectory = seen.trajectories.get(LOADED.name)
+        loaded = trajectory.measure(Loaded) if trajectory else None
+        for load in loaded.loads if loaded else ():
+            if not load.own or not load.given or load.matched >= (1 - _STRANGERS) * load.given:
+                continue
+            if load.inner:
+                why = f'; the weights stand under "{load.inner}": give that item'
+            elif load.prefix:
+                why = f"; the names differ by `{load.prefix}`: take it off, or load before wrapping"
+            else:
+                why = "; compare the names, and look at what load_state_dict returns"
+            yield Sighting(
+                load.place,
+                f"of {load.given} entries that are loaded here, {load.matched or 'none'} fitted into "
+                f"`{load.class_name}` (it has {load.own}), and strict=False passes over the rest: the "
+                f"model starts from random weights{why}",
+                severity=Severity.WARNING if load.matched else None,
+                evidence={"given": load.given, "model": load.own, "matched": load.matched},
+            )
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         if any(word in script.source.data for word in LOOKS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import constant
 from nnlint.static.scores import losses_of
 from nnlint.static.shapes import origin
@@ -15,6 +15,7 @@ from nnlint.static.widths import gives, producer
 if TYPE_CHECKING:
     import libcst as cst
 
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 OVER_CLASSES = {"softmax": "1", "log_softmax": "0"}
@@ -22,6 +23,18 @@ OVER_CLASSES = {"softmax": "1", "log_softmax": "0"}
 
 class SingleLogitCrossEntropy(Rule):
     words = ("cross_entropy", "CrossEntropyLoss", "softmax", "Softmax")
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        assert seen.first_step is not None
+        for criterion in seen.first_step.criteria:
+            if criterion.name == "cross_entropy" and criterion.classes == 1 and len(criterion.prediction) > 1:
+                yield Sighting(
+                    criterion.place,
+                    f"the prediction is {list(criterion.prediction)}: a single score for each sample, and "
+                    "cross-entropy over one class is always 0, so nothing is learned; use "
+                    "BCEWithLogitsLoss, or one output a class",
+                    evidence={"prediction": list(criterion.prediction)},
+                )
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         seen: set[int] = set()

@@ -5,16 +5,48 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.experiments.future import FUTURE, Future
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.scores import losses_of
 from nnlint.static.tokens import Positions, is_causal, positions, read_by, same_tokens
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
+
+
+# How much of a change of later tokens may show before them.
+_LEAK = 1e-3
 
 
 class UnshiftedTarget(Rule):
     words = ("cross_entropy", "CrossEntropyLoss", "nll_loss", "NLLLoss", "CausalLM", "LMHeadModel")
+
+    continuations = (FUTURE,)
+    explained_by = ("future-leak",)
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        trajectory = seen.trajectories.get(FUTURE.name)
+        future = trajectory.measure(Future) if trajectory else None
+        heard = [entry for entry in future.sequences if entry.heard and entry.integer] if future else []
+        # What sees all of its input may be an autoencoder; what sees only the past is to predict what comes.
+        if not heard or any(entry.shift == 1 or entry.leak > _LEAK for entry in heard):
+            return
+        first = heard[0]
+        if first.shift == 0:
+            what = (
+                "the targets are the very tokens that the model reads at each position: copying its input "
+                "solves the task, and nothing is learned about the next token; compare the scores `[:, "
+                ":-1]` with the tokens `[:, 1:]`"
+            )
+        else:
+            what = (
+                "the targets are the tokens two places after those that the model reads, so it learns to "
+                "skip one: they are shifted twice; shift them once (models of transformers shift `labels` "
+                "themselves)"
+            )
+        place = first.loss or first.place
+        yield Sighting(place, what, evidence={"shift": first.shift, "length": first.length})
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         for loss in losses_of(script, "cross_entropy", "nll_loss"):

@@ -58,6 +58,7 @@ class FirstLossMeter(Meter):
         calls = tuple(call for found in self._mode.calls if (call := _call(*found)) is not None)
         self._found = FirstLoss(
             loss=float(sum(loss.detach().float().sum() for loss in losses)),
+            leaf=all(loss.grad_fn is None for loss in losses),
             place=user_place(),
             calls=calls,
             terms=self._mode.terms(losses[0]) if len(losses) == 1 else (),
