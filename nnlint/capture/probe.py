@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from nnlint.capture.observe import Observation
 from nnlint.capture.plan import Place, to_json
-from nnlint.capture.versions import Versions, versions, written
+from nnlint.capture.versions import Versions, versions, versions_of, written
 from nnlint.capture.watch import Batches, Listener
 
 if TYPE_CHECKING:
@@ -110,8 +110,13 @@ class Probe(Listener):
             not self.seen.steps and not self._stepping and written(self._versions, by_value=self._by_hand())
         )
 
-    def differentiated(self) -> None:
+    def differentiated(self, outputs: tuple[torch.Tensor, ...], inputs: tuple[torch.Tensor, ...]) -> None:
         self._differentiated = True
+        if self._by_hand() and (leaves := versions_of(inputs)):
+            if self.seen.loader is None and self._updated():
+                self.end("training")
+            self.seen.backward(outputs)
+            self._versions = leaves
 
     def _trained(self) -> bool:
         """Whether anything was differentiated."""

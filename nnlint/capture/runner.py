@@ -17,7 +17,7 @@ from nnlint.capture.intervention import Intervention
 from nnlint.capture.limits import lift_limits
 from nnlint.capture.meter import Meter
 from nnlint.capture.plan import Continuation, Measurement, Step, Trajectory, to_json
-from nnlint.capture.versions import Versions, versions, written
+from nnlint.capture.versions import Versions, versions, versions_of, written
 from nnlint.capture.watch import Batches, Listener
 
 if TYPE_CHECKING:
@@ -120,14 +120,28 @@ class Runner(Listener):
 
     def backward(self, losses: tuple[torch.Tensor, ...]) -> None:
         if not self.host.watch.living_optimizers() and not self._stepping:
-            if written(self._versions, by_value=True):
-                self._updated(-1)
+            self._by_hand()
             self._versions = versions(losses, by_value=True)
+        self._hear(losses)
+        self._each(lambda meter: meter.backward(losses))
+
+    def differentiated(self, outputs: tuple[torch.Tensor, ...], inputs: tuple[torch.Tensor, ...]) -> None:
+        if self.host.watch.living_optimizers() or not (leaves := versions_of(inputs)):
+            return
+        self._by_hand()
+        self._versions = leaves
+        self._hear(outputs)
+
+    def _by_hand(self) -> None:
+        """Count an update if the parameters have changed since the last gradients."""
+        if written(self._versions, by_value=True):
+            self._updated(-1)
+
+    def _hear(self, losses: tuple[torch.Tensor, ...]) -> None:
         # Of several before one step (accumulation, a closure, a second look) the first speaks for it.
         if not self._heard:
             self._heard = True
             self._loss = float(sum(loss.detach().float().mean() for loss in losses))
-        self._each(lambda meter: meter.backward(losses))
 
     def stepping(self, optimizer: Optimizer) -> None:
         self._stepping = True

@@ -29,6 +29,15 @@ def versions(losses: tuple[torch.Tensor, ...], *, by_value: bool) -> Versions:
     return found
 
 
+def versions_of(tensors: tuple[torch.Tensor, ...]) -> Versions:
+    """What those of these tensors are like now that a script can update by hand."""
+    return {
+        tensor: _version(tensor, True)
+        for tensor in tensors
+        if isinstance(tensor, torch.Tensor) and tensor.is_leaf and tensor.requires_grad
+    }
+
+
 def written(before: Versions, *, by_value: bool) -> bool:
     """Whether any of them has been written in place since `before` was taken."""
     return any(_version(leaf, by_value) != version for leaf, version in before.items())

@@ -35,7 +35,7 @@ class Listener:
     def backward(self, losses: tuple[torch.Tensor, ...]) -> None:
         """Gradients of these are about to be computed."""
 
-    def differentiated(self) -> None:
+    def differentiated(self, outputs: tuple[torch.Tensor, ...], inputs: tuple[torch.Tensor, ...]) -> None:
         """torch.autograd.grad is called: for a penalty, an inner loop, an update by hand."""
 
     def first_batch(self, batches: Batches, batch: Any) -> Any:
@@ -113,9 +113,9 @@ class Watch:
             finally:
                 self._differentiating = False
 
-        def watched_grad(*args: Any, **kwargs: Any) -> Any:
-            self.listener.differentiated()
-            return grad(*args, **kwargs)
+        def watched_grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            self.listener.differentiated(_tuple(outputs), _tuple(inputs))
+            return grad(outputs, inputs, *args, **kwargs)
 
         def watched_build(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
             build(optimizer, *args, **kwargs)

@@ -120,6 +120,16 @@ for step in range(100):
         parameter.data.add_(-0.1 * parameter.grad)
 """
 
+BY_HAND_FROM_GRAD = """
+net = nn.Linear(6, 2)
+for step in range(100):
+    loss = F.cross_entropy(net(features), labels)
+    parameters = list(net.parameters())
+    with torch.no_grad():
+        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters)):
+            parameter -= 0.5 * gradient
+"""
+
 TRAINER = """
 class Trainer:
     def __init__(self, network, loader):
@@ -154,5 +164,6 @@ ALL = {
     "by hand": BY_HAND,
     "gradient penalty": GRADIENT_PENALTY,
     "by hand, through data": BY_HAND_THROUGH_DATA,
+    "by hand, from autograd.grad": BY_HAND_FROM_GRAD,
     "trainer class": TRAINER,
 }
