@@ -23,6 +23,7 @@ Examples:
   nnlint graph --all train.py              a row an operation, however many there are
   nnlint graph --svg step.svg train.py     a picture (needs Graphviz)
   nnlint graph --dot step.dot -m package.train
+  nnlint graph --trace-only package.net:Net --shape N,3,32,32
 
 \b
 The batch axis is written N and coloured. A module is one row, or box, where there are too many operations
@@ -70,11 +71,12 @@ def graph(
 def _recorded(what: Request) -> GraphStep:
     from nnlint.capture.supervise import capture
     from nnlint.experiments.graph import FEW, WHOLE, recorded
+    from nnlint.graph.nodes import from_json
     from nnlint.graph.step import GraphStep
 
     with bar(what.seconds) as progress:
-        seen = capture(what, (FEW, WHOLE), progress)
-    found = recorded(seen.trajectories)
+        seen = capture(what, () if what.trace else (FEW, WHOLE), progress)
+    found = from_json(seen.traced) if seen.traced else recorded(seen.trajectories)
     if found is None:
         if not what.verbose:
             show_output(seen.output)

@@ -19,6 +19,8 @@ Examples:
   nnlint run -m package.train --lr 0.1     a module, as with `python -m`
   nnlint run notebook.ipynb                the code cells in order
   nnlint run --budget 20 train.py          at most 20 seconds
+  nnlint run --trace-only package.net:Net --shape N,3,32,32
+                                           a model without a script: what its forward shows
 
 \b
 Nothing that the script writes, renames or deletes stays: it works on a view of the file system of its
@@ -61,7 +63,7 @@ def run(
     render = reporter(settings.output_format)
     if render is None:
         fail(f"there is no reporter {settings.output_format}")
-    if seen.first_step is None and settings.output_format == "text" and not what.verbose:
+    if seen.first_step is None and not seen.traced and settings.output_format == "text" and not what.verbose:
         show_output(seen.output)
     click.echo(render(report, color=wants_color()), nl=False, color=True)
     status = report.status(settings.fail_on)

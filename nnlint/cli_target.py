@@ -30,7 +30,9 @@ class TargetCommand(click.Command):
             for name in option.opts
         }
         at = 0
-        while at < len(args) and args[at].startswith("-"):
+        # A model has no options of its own.
+        ctx.allow_interspersed_args = "--trace-only" in args
+        while not ctx.allow_interspersed_args and at < len(args) and args[at].startswith("-"):
             if args[at] == "-m":
                 args = [*args[: at + 2], "--", *args[at + 2 :]]
                 break
@@ -64,6 +66,20 @@ def target(command: _Command) -> _Command:
             "--no-fork", is_flag=True, help="Run the script anew for each part instead of forking it."
         ),
         click.option("--verbose", is_flag=True, help="Show what the script prints (on standard error)."),
+        click.option(
+            "--trace-only",
+            is_flag=True,
+            help="Run no script: SCRIPT is a model, as package.module:Class or file.py:Class(8), and only "
+            "its forward is looked at.",
+        ),
+        click.option(
+            "--shape",
+            "shapes",
+            multiple=True,
+            metavar="SIZES",
+            help="With --trace-only, the shape of each input, N being the batch: N,3,224,224 or "
+            "tokens=N,128:int64<50257.",
+        ),
     )
     for decorator in reversed(decorators):
         command = decorator(command)
@@ -80,11 +96,19 @@ def request(
     cpu: bool,
     no_fork: bool,
     verbose: bool,
+    trace_only: bool,
+    shapes: tuple[str, ...],
 ) -> Request:
     """What is to be run; ends nnlint if it is not there."""
     from nnlint.capture.plan import Request
 
-    if module is not None:
+    if trace_only:
+        if script is None or module is not None or arguments or not shapes:
+            raise click.UsageError("--trace-only takes one model, as package.module:Class, and --shape")
+        name, arguments = script, shapes
+    elif shapes:
+        raise click.UsageError("--shape is for --trace-only")
+    elif module is not None:
         # With -m, the first word is already the module's own.
         arguments, name = ((script, *arguments) if script else ()), module
     elif script is None:
@@ -102,6 +126,7 @@ def request(
         cpu=cpu,
         fork=not no_fork,
         verbose=verbose,
+        trace=trace_only,
     )
 
 

@@ -13,7 +13,7 @@ from nnlint.capture.plan import Continuation, Request
 from nnlint.capture.supervise import Capture, Progress, capture
 from nnlint.engine import Linter
 from nnlint.finding import Finding, NotRun, Report, Tier
-from nnlint.judge import further, judge
+from nnlint.judge import further, judge, shortest
 from nnlint.notebook import Notebook, NotebookError, is_notebook
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def examine(
     started = time.perf_counter()
     rules = [rule for rule in linter.rules if {"E", "G"}.intersection(rule.page.tiers)]
     graphs = any("G" in rule.page.tiers for rule in rules)
+    if what.trace:
+        rules = [rule for rule in rules if "G" in rule.page.tiers]
     wanted: dict[str, Continuation] = {}
     for entry in (*_recordings(graphs), *(entry for rule in rules for entry in rule.continuations)):
         wanted[entry.name] = wanted[entry.name].joined(entry) if entry.name in wanted else entry
@@ -36,7 +38,7 @@ def examine(
     def more(seen: Capture) -> list[Continuation]:
         return [entry for rule in rules for entry in further(rule, seen)]
 
-    seen = capture(what, tuple(wanted.values()), progress, more)
+    seen = capture(what, () if what.trace else tuple(wanted.values()), progress, more)
     not_run = list(seen.not_run)
     skipped: list[NotRun] = []
     by_file: defaultdict[str, list[Finding]] = defaultdict(list)
@@ -45,8 +47,14 @@ def examine(
     if is_notebook(what.target):
         with contextlib.suppress(OSError, NotebookError):
             Notebook.read(Path(what.target).read_bytes()).script.remember(what.target)
-    step = _graph(seen, what.target, not_run) if graphs else None
-    for finding in judge(rules, seen, step, what.target, not_run, skipped):
+    target = what.target
+    step = _graph(seen, target, not_run) if graphs or what.trace else None
+    if what.trace and step is not None:
+        # What stands at no line stands where the model's forward is written, and that file is linted too.
+        place = next((node.place for node in step.nodes if node.op == "input"), None)
+        target = shortest(place.filename) if place else target
+        by_file[target] = []
+    for finding in judge(rules, seen, step, target, not_run, skipped):
         by_file[finding.filename].append(finding)
     findings: list[Finding] = []
     sources: dict[str, str] = {}
@@ -90,9 +98,10 @@ def _recordings(wanted: bool) -> tuple[Continuation, ...]:
 def _graph(seen: Capture, target: str, not_run: list[NotRun]) -> GraphStep | None:
     """The recorded step; that one of its two recordings failed is not worth a word."""
     from nnlint.experiments.graph import FEW, WHOLE, recorded
+    from nnlint.graph.nodes import from_json
     from nnlint.graph.step import GraphStep
 
-    graph = recorded(seen.trajectories)
+    graph = from_json(seen.traced) if seen.traced else recorded(seen.trajectories)
     if graph is None:
         if seen.first_step is not None and WHOLE.name in seen.trajectories:
             why = f"nothing was recorded: {seen.trajectories[WHOLE.name].ended}"

@@ -77,13 +77,19 @@ def _finding(rule: Rule, sighting: Sighting, tier: Tier, target: str) -> Finding
     )
 
 
+def shortest(filename: str) -> str:
+    """Relative to the current folder if it lies in there."""
+    if Path(filename).is_absolute() and Path(filename).is_relative_to(Path.cwd()):
+        return str(Path(filename).relative_to(Path.cwd()))
+    return filename
+
+
 def _spot(place: Place | None, target: str) -> tuple[str, Span, int | None]:
     """The file, the code on the line without its indentation, and the cell of a notebook."""
     place = place or Place(target, 1)
     filename, cell = split_name(place.filename)
     # The script is named as the user has named it; other files as short as they can be.
-    if filename != target and Path(filename).is_absolute() and Path(filename).is_relative_to(Path.cwd()):
-        filename = str(Path(filename).relative_to(Path.cwd()))
+    filename = filename if filename == target else shortest(filename)
     # Empty where the file cannot be read any more.
     line = linecache.getline(place.filename, place.row)
     start = len(line) - len(line.lstrip())

@@ -73,3 +73,15 @@ def test_a_script_that_never_trains_is_one_line(tmp_path: Path) -> None:
     assert err.splitlines()[-1] == (
         "nnlint: train.py: first training step: the script ended before its first training step"
     )
+
+
+def test_a_model_without_a_script(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text("from torch import nn\n\nclass Net(nn.Linear):\n    pass\n")
+    status, out, err = graph("--trace-only", "net.py:Net(8, 2)", "--shape", "N,8", cwd=tmp_path)
+    assert (status, err) == (0, "")
+    assert "[N, 2] prediction" in out
+    status, out, err = graph("--trace-only", "net.py:Net(8, 2)", "--shape", "N,9", cwd=tmp_path)
+    assert (status, out) == (2, "")
+    assert err.startswith("nnlint: net.py:Net(8, 2): trace: ")
+    done = python("-m", "nnlint", "run", "--trace-only", "net.py:Net(8, 2)", "--shape", "N,8", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, b""), done.stdout

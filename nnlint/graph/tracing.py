@@ -25,6 +25,7 @@ from nnlint.capture.samples import telling_number
 from nnlint.capture.watch import is_library
 from nnlint.graph.nodes import Graph
 from nnlint.graph.record import record
+from nnlint.graph.running import found
 
 _TARGET = re.compile(r"(?P<where>[^:()]+):(?P<name>[A-Za-z_][\w.]*)(?P<call>\(.*\))?", re.DOTALL)
 _SHAPE = re.compile(
@@ -109,10 +110,10 @@ def _recorded(model: nn.Module, inputs: Sequence[Shape], samples: int) -> Graph:
     args = [tensor for tensor, shape in zip(tensors, inputs, strict=True) if not shape.name]
     kwargs = {shape.name: tensor for tensor, shape in zip(tensors, inputs, strict=True) if shape.name}
     try:
-        names = list(inspect.signature(model.forward).bind(*args, **kwargs).arguments)
+        bound = inspect.signature(model.forward).bind(*args, **kwargs).arguments
     except TypeError as error:
         raise TraceError(f"{type(model).__name__}.forward: {error}") from None
-    given = dict(zip(names, tensors, strict=False))
+    given = {name: tensor for key, value in bound.items() for name, tensor in found(value, key)}
 
     def step() -> None:
         model(*args, **kwargs)
