@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from nnlint import __version__
+from nnlint.cli_decompose import decompose
 from nnlint.cli_graph import graph
 from nnlint.cli_run import run
 from nnlint.options import fail, load_linter, output, selection, wants_color
@@ -246,6 +247,7 @@ def _pages() -> tuple[Page, ...]:
 
 
 cli.add_command(run)
+cli.add_command(decompose)
 cli.add_command(graph)
 
 
