@@ -131,7 +131,7 @@ def _value(call: Loss) -> tuple[torch.Tensor, torch.Tensor]:
     options = [_mean(target)]
     if target.dim():
         options.append(target.median(0, keepdim=True).values.expand_as(target))
-    shape = torch.broadcast_tensors(call.prediction.detach(), target)[0].shape
+    shape = torch.broadcast_tensors(call.prediction.detach(), target)[0].shape  # type: ignore[no-untyped-call]
     constant = min(options, key=lambda option: float(call.of(option.expand(shape)).sum()))
     # A prediction of another shape is broadcast: its best is a constant, too, but this bound holds for all.
     return constant.expand(shape), target.expand(shape)

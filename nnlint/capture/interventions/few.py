@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class Few(Intervention):
-    """`values`: how many samples; a factor for every learning rate; a seed under which the modules begin
-    anew, or -1; the rate of an Adam that steps instead of the script's optimizers, or 0; 1 to set the input
-    to zero. Those left out are 1, -1, 0 and 0.
+    """`values`: how many samples (0: all of the batch); a factor for every learning rate; a seed under which
+    the modules begin anew, or -1; the rate of an Adam that steps instead of the script's optimizers, or 0; 1
+    to set the input to zero. Those left out are 1, -1, 0 and 0.
     """
 
     holds = True
@@ -39,13 +39,14 @@ class Few(Intervention):
         # Where the script draws its batches itself, models are called with few of what it draws.
         self._by_call = runner.trigger != "loader"
         self.hears_calls = self._by_call or self.seed >= 0
-        self._mode = _FewMode(self) if self._by_call else UndroppedMode()
-        self._mode.__enter__()  # type: ignore[no-untyped-call]
+        self._entered = False
         self.drawn = 0
+        if not self._by_call:
+            UndroppedMode().__enter__()  # type: ignore[no-untyped-call]
 
     def batch(self, batch: Any) -> Any:
         number = picks.count(batch)
-        if number > self.number:
+        if number > self.number > 0:
             batch = picks.pick(batch, torch.arange(self.number), number)
         return batches_of.zeroed(batch) if self.zeroed else batch
 
@@ -55,8 +56,12 @@ class Few(Intervention):
             restart(root, self.seed)
         if not self._by_call:
             return None
+        if not self._entered:
+            # After the modes of the meters, which so see what this one leaves.
+            self._entered = True
+            _FewMode(self).__enter__()  # type: ignore[no-untyped-call]
         number = picks.count(args) or picks.count(kwargs)
-        if number > self.number:
+        if number > self.number > 0:
             self.drawn = number
         if self.drawn:
             args, kwargs = self.shorten((args, kwargs))

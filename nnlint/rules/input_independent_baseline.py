@@ -1,0 +1,68 @@
+"""See rules/input-independent-baseline.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.experiments import baseline, overfit
+from nnlint.experiments.fit import level
+from nnlint.rule import Rule, Sighting, Skip
+
+if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
+    from nnlint.capture.supervise import Capture
+
+
+class InputIndependentBaseline(Rule):
+    continuations = (overfit.TEN, baseline.ZEROED)
+    explained_by = (
+        "loss-broadcast",
+        "single-logit-cross-entropy",
+        "non-differentiable-loss",
+        "everything-frozen",
+    )
+
+    def more(self, seen: Capture) -> tuple[Continuation, ...]:
+        if overfit.base(seen.trajectories) is None:
+            return (overfit.WHOLE, baseline.WHOLE_ZEROED)
+        if _doubtful(seen):
+            return (overfit.ADAM, baseline.ADAM_ZEROED, overfit.ANEW, baseline.ANEW_ZEROED)
+        return ()
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting | Skip]:
+        found = baseline.pairs(seen.trajectories)
+        if not found:
+            yield Skip("the loop could not be continued on its first batch")
+            return
+        real, zeroed = found[0]
+        if real.optimizers > 1:
+            yield Skip("several optimizers step, and one loss does not speak for all of them")
+        elif baseline.depends(real, zeroed):
+            return
+        elif len(found) < 3 or real.optimizers == 0:
+            yield Skip("too little could be run to tell")
+        elif any(baseline.depends(*pair) for pair in found):
+            yield Skip("the first try did no better than without inputs, and another one did")
+        elif not any(baseline.settled(real) for real, _ in found):
+            yield Skip("the loss is not yet where a constant prediction would be")
+        else:
+            ends = [(level(real.losses), level(zeroed.losses)) for real, zeroed in found]
+            yield Sighting(
+                real.place or (seen.first_step.place if seen.first_step else None),
+                f"the loss of the first samples ends at {ends[0][0]:.4g}, and at {ends[0][1]:.4g} with their "
+                "inputs set to zero; another optimizer and another initialisation change nothing: the "
+                "prediction does not depend on the input. Look at what the model is called with, for layers "
+                "that are dead or skipped, and for a value that is computed and then not used",
+                evidence={
+                    "real": [end[0] for end in ends],
+                    "zeroed": [end[1] for end in ends],
+                    "chance": None if real.unbounded else real.chance,
+                },
+            )
+
+
+def _doubtful(seen: Capture) -> bool:
+    """Whether one beginning is not enough evidence."""
+    found = baseline.pairs(seen.trajectories)
+    return bool(found) and found[0][0].optimizers == 1 and not baseline.depends(*found[0])

@@ -1,0 +1,176 @@
+"""See rules/overfit-small-batch.md."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nnlint.experiments import overfit
+from nnlint.experiments.fit import CONSTANT, Fit, level
+from nnlint.experiments.overfit import ADAM, ANEW, FASTER, SLOWER, TEN, WHOLE, Course, fit_of, learns
+from nnlint.finding import Severity
+from nnlint.rule import Rule, Sighting, Skip
+
+if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation, FirstStep
+    from nnlint.capture.supervise import Capture
+
+# Fewer numbers than this for each sample need not be able to hold the samples.
+_PARAMETERS = 10
+# Updates that point along the gradient by more than this go uphill.
+_UPHILL = 0.05
+
+
+class OverfitSmallBatch(Rule):
+    continuations = (TEN,)
+    explained_by = (
+        "input-independent-baseline", "loss-broadcast", "output-shape", "activation-before-cross-entropy",
+        "nll-without-log-softmax", "bce-mismatch", "swapped-loss-arguments", "non-differentiable-loss",
+        "single-logit-cross-entropy", "target-out-of-range", "constant-init", "dead-update", "dead-units",
+        "everything-frozen", "optimizer-misses-parameters", "exhausted-group", "step-order", "nan-inf-origin",
+        "vanishing-exploding-gradient", "missing-zero-grad", "softmax-dim", "final-activation",
+    )  # fmt: skip
+
+    def more(self, seen: Capture) -> tuple[Continuation, ...]:
+        trajectory = overfit.base(seen.trajectories)
+        if trajectory is None:
+            return (WHOLE,)
+        fit = trajectory.measure(Fit)
+        if fit is None or _not_for(fit, seen.first_step) or trajectory.name != TEN.name or _uphill(fit):
+            return ()
+        failed = overfit.course(fit, trajectory.ended) not in (Course.LEARNT, Course.FALLS)
+        return (SLOWER, FASTER, ADAM, ANEW) if failed else ()
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting | Skip]:
+        trajectory = overfit.base(seen.trajectories)
+        fit = trajectory.measure(Fit) if trajectory is not None else None
+        if trajectory is None or fit is None:
+            first = seen.trajectories.get(TEN.name)
+            why = f": {first.ended}" if first is not None else ""
+            yield Skip(f"the loop could not be continued with ten samples{why}")
+            return
+        if why := _not_for(fit, seen.first_step):
+            yield Skip(why)
+            return
+        course = overfit.course(fit, trajectory.ended)
+        steps = len(fit.losses)
+        if course is Course.LEARNT:
+            return
+        if _uphill(fit) and course is not Course.FALLS:
+            yield self._sighting(fit, course, _climbs(fit), Severity.ERROR)
+        elif course is Course.FALLS:
+            yield Skip(f"the loss of ten samples still falls after {steps} steps ({_from_to(fit)})")
+        elif trajectory.name != TEN.name:
+            yield Skip(f"the loop takes no smaller batch, and the loss of the whole one {course.value}")
+        else:
+            yield from self._judge(seen, fit, course)
+
+    def _judge(self, seen: Capture, fit: Fit, course: Course) -> Iterator[Sighting | Skip]:
+        tries = {entry: fit_of(seen.trajectories, entry) for entry in (SLOWER, FASTER, ADAM, ANEW)}
+        if tries[ADAM] is None or tries[ANEW] is None or tries[SLOWER] is None:
+            yield Skip("too little could be run to tell why ten samples are not learnt")
+            return
+        learnt = {entry: learns(found, fit.reached) for entry, found in tries.items()}
+        wild = course is not Course.PLATEAUS
+        if learnt[SLOWER] and wild:
+            cause = (
+                f"at a tenth of the learning rate ({fit.rates[0] / 10:.3g}) it learns: the rate is too high"
+            )
+            yield self._sighting(fit, course, cause, Severity.ERROR if course is Course.EXPLODES else None)
+        elif learnt[FASTER]:
+            if len(fit.rates) > 1 and fit.rates[-1] > 1.2 * fit.rates[0]:
+                yield Skip("the learning rate is still being warmed up")
+                return
+            cause = f"at ten times the learning rate ({fit.rates[0] * 10:.3g}) it learns: the rate is too low"
+            yield self._sighting(fit, course, cause, Severity.WARNING)
+        elif learnt[ADAM] or learnt[SLOWER]:
+            cause = "with Adam at 0.003 it learns: look at the optimizer, its rate and its weight decay"
+            yield self._sighting(fit, course, cause, Severity.WARNING)
+        elif learnt[ANEW]:
+            cause = (
+                "with its layers initialised anew it learns: look at how they are initialised, and for units "
+                "that are dead from the start"
+            )
+            yield self._sighting(fit, course, cause, Severity.WARNING)
+        elif fit.parameters < _PARAMETERS * max(fit.samples, 1) and fit.reached > -CONSTANT:
+            yield Skip(f"{fit.parameters} parameters need not be able to hold {fit.samples} targets")
+        elif _falls_on(tries[ADAM]) or _falls_on(tries[ANEW]):
+            yield Skip(f"the loss of ten samples {course.value}, and falls slowly with another optimizer")
+        elif fit.reached < CONSTANT:
+            cause = (
+                "neither another rate, Adam nor a new initialisation helps: look at what reaches the loss "
+                "(the right output, not detached?), for inputs that are lost on the way, for layers that are "
+                "dead or saturated, and for targets that are drawn anew"
+            )
+            yield self._sighting(fit, course, cause, Severity.ERROR)
+        else:
+            cause = (
+                "neither another rate, Adam nor a new initialisation gets further: look for an activation "
+                "that limits the output, inputs that are alike, and strong regularisation"
+            )
+            yield self._sighting(fit, course, cause, Severity.WARNING)
+
+    def _sighting(self, fit: Fit, course: Course, cause: str, severity: Severity | None) -> Sighting:
+        return Sighting(
+            fit.place,
+            f"the same {_samples(fit)} again and again, without dropout: the loss {course.value} "
+            f"({_from_to(fit)}; a constant prediction gives {fit.chance:.3g}, the lowest is "
+            f"{fit.floor:.3g}); {cause}",
+            severity=severity or Severity.WARNING,
+            evidence={
+                "course": course.value,
+                "chance": fit.chance,
+                "floor": fit.floor,
+                "reached": fit.reached if math.isfinite(fit.reached) else None,
+                "steps": len(fit.losses),
+            },
+        )
+
+
+def _samples(fit: Fit) -> str:
+    return "ten samples" if fit.samples >= overfit.SAMPLES else f"{fit.samples} samples"
+
+
+def _from_to(fit: Fit) -> str:
+    return f"{fit.losses[0]:.3g} at first, {level(fit.losses):.3g} after {len(fit.losses)} steps"
+
+
+def _not_for(fit: Fit, step: FirstStep | None) -> str:
+    """Why the experiment does not apply; empty if it does."""
+    if fit.optimizers > 1:
+        return "several optimizers step, and one loss does not speak for all of them"
+    if fit.unbounded:
+        return f"it is not known how low this loss can get: {fit.unbounded}"
+    frozen = [
+        parameter
+        for root in (step.roots if step else ())
+        for parameter in root.parameters
+        if not parameter.requires_grad
+    ]
+    if frozen and fit.reached > -1:
+        total = sum(math.prod(parameter.shape) for parameter in frozen)
+        if total > fit.parameters:
+            return "most of the model is frozen"
+    return ""
+
+
+def _uphill(fit: Fit) -> bool:
+    return fit.weight < 0 or fit.direction > _UPHILL
+
+
+def _climbs(fit: Fit) -> str:
+    if fit.weight < 0:
+        names = " and ".join(f"`{name}`" for name in fit.criteria)
+        return (
+            f"`backward` is called on minus {names}, so each step "
+            "makes the predictions worse: the sign is flipped"
+        )
+    return (
+        "each step goes along the gradient and not against it (gradient ascent): look for `maximize=True`, a "
+        "negative rate, or an update with a plus sign"
+    )
+
+
+def _falls_on(fit: Fit | None) -> bool:
+    return fit is not None and not fit.unbounded and overfit.course(fit, "steps") is Course.FALLS
