@@ -16,11 +16,16 @@ import click
 from nnlint import __version__
 from nnlint.cli_decompose import decompose
 from nnlint.cli_graph import graph
+from nnlint.cli_project import baseline as baseline_command
+from nnlint.cli_project import completion, schema
 from nnlint.cli_run import run
+from nnlint.cli_server import server
 from nnlint.options import fail, load_linter, output, selection, wants_color
-from nnlint.reporters import reporter, statistics_reporter
+from nnlint.reporters import Render, reporter, statistics_reporter
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from nnlint.engine import Linter
     from nnlint.fixer import Fixer
     from nnlint.page import Page
@@ -73,14 +78,25 @@ def cli() -> None:
     """
 
 
-@cli.command(epilog=EXAMPLES, short_help="Check files and folders; may be left out.")
-@click.argument("paths", nargs=-1)
+class _Check(click.Command):
+    """Takes the first word if it is no command, so that all commands are ways to complete it."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        items = super().shell_complete(ctx, incomplete)
+        return items if ctx.params.get("paths") else [*cli.shell_complete(ctx, incomplete), *items]
+
+
+@cli.command(cls=_Check, epilog=EXAMPLES, short_help="Check files and folders; may be left out.")
+@click.argument("paths", nargs=-1, type=click.Path(allow_dash=True))
 @selection
 @click.option(
     "--fix", is_flag=True, help="Apply safe fixes and report what is left; `-` is written to stdout."
 )
 @click.option("--unsafe-fixes", is_flag=True, help="Count fixes that may change more than the bug as well.")
 @click.option("--diff", is_flag=True, help="Print what --fix would change and change nothing; 1 if anything.")
+@click.option("--baseline", metavar="FILE", help="Do not report what this file of known findings lists.")
+@click.option("--add-ignores", is_flag=True, help="Write an ignore comment for each finding into its file.")
+@click.option("--watch", is_flag=True, help="Check again whenever a file changes, until Ctrl-C.")
 @click.option("--statistics", is_flag=True, help="Print how often each rule has spoken, not the findings.")
 @click.option("--show-files", is_flag=True, help="Print the files that would be checked, and check none.")
 @output
@@ -92,6 +108,9 @@ def check(
     fix: bool,
     unsafe_fixes: bool,
     diff: bool,
+    baseline: str | None,
+    add_ignores: bool,
+    watch: bool,
     output_format: str | None,
     statistics: bool,
     show_files: bool,
@@ -101,7 +120,13 @@ def check(
 ) -> None:
     """Check files and folders (the current one if none is given); `-` is standard input."""
     paths = paths or (".",)
-    linter, settings = load_linter(paths, select, extend_select, ignore, output_format, config, isolated)
+    if (fix or diff) + add_ignores + watch + show_files > 1:
+        raise click.UsageError("--fix or --diff, --add-ignores, --watch and --show-files exclude each other")
+    if "-" in paths and (add_ignores or watch):
+        raise click.UsageError("--add-ignores and --watch need files, not standard input")
+    linter, settings = load_linter(
+        paths, select, extend_select, ignore, output_format, config, isolated, baseline=baseline
+    )
     render = (statistics_reporter if statistics else reporter)(settings.output_format)
     if render is None:
         fail(f"--statistics has no {settings.output_format} form")
@@ -109,6 +134,10 @@ def check(
         status = _show_files(linter, paths)
     elif diff:
         status = _diff(linter, paths, unsafe_fixes)
+    elif watch:
+        status = _watch(linter, paths, render)
+    elif add_ignores:
+        status = _add_ignores(linter, paths, render)
     else:
         fixer = _fixer(linter, unsafe_fixes, write=True) if fix else None
         report = replace(linter.check(paths, fixer), unsafe_fixes=unsafe_fixes)
@@ -145,6 +174,28 @@ def _diff(linter: Linter, paths: tuple[str, ...], unsafe: bool) -> int:
         )
     click.echo(fixer.summary(), err=True)
     return 2 if report.not_run or broken else int(bool(fixer.changed))
+
+
+def _watch(linter: Linter, paths: tuple[str, ...], render: Render) -> int:
+    from nnlint.watching import reports
+
+    for report in reports(linter, paths):
+        if sys.stdout.isatty():
+            click.clear()
+        click.echo(render(report, color=wants_color()), nl=False, color=True)
+        click.echo("Watching for changes; Ctrl-C ends.", err=True)
+        sys.stdout.flush()
+    return 0
+
+
+def _add_ignores(linter: Linter, paths: tuple[str, ...], render: Render) -> int:
+    from nnlint.ignores import IgnoreAdder
+
+    adder = IgnoreAdder(linter)
+    report = linter.check(paths, adder)
+    click.echo(render(report, color=wants_color()), nl=False, color=True)
+    click.echo(f"Silenced {adder.added} finding{'' if adder.added == 1 else 's'} by comments.", err=True)
+    return report.status()
 
 
 def _show_files(linter: Linter, paths: tuple[str, ...]) -> int:
@@ -246,9 +297,8 @@ def _pages() -> tuple[Page, ...]:
     return found
 
 
-cli.add_command(run)
-cli.add_command(decompose)
-cli.add_command(graph)
+for command in (decompose, run, graph, server, baseline_command, schema, completion):
+    cli.add_command(command)
 
 
 def main() -> NoReturn:

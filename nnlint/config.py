@@ -7,26 +7,45 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nnlint.finding import Severity
+
+_T = TypeVar("_T")
 
 
 class ConfigError(Exception):
     """A configuration that cannot be followed; the message is one line and names the file."""
 
 
+def _key(default: _T, text: str) -> _T:
+    return field(default=default, metadata={"help": text})
+
+
+def _table(text: str) -> Any:
+    return field(default_factory=dict, hash=False, metadata={"help": text})
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """The settings; each field is the key of the same name, with hyphens."""
 
-    select: tuple[str, ...] = ()
-    extend_select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    per_file_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
-    exclude: tuple[str, ...] = ()
-    fail_on: Severity = Severity.INFO
-    output_format: str = "text"
+    select: tuple[str, ...] = _key((), "Report these rules only: codes, code prefixes, names or ALL.")
+    extend_select: tuple[str, ...] = _key((), "Report these rules too.")
+    ignore: tuple[str, ...] = _key((), "Do not report these rules.")
+    per_file_ignores: Mapping[str, tuple[str, ...]] = _table(
+        "Rules not to report in the files that a pattern fits, as in .gitignore."
+    )
+    severity: Mapping[str, Severity] = _table("How grave rules are, where that is not what their pages say.")
+    exclude: tuple[str, ...] = _key((), "Files and folders to leave out, as in .gitignore.")
+    baseline: str = _key(
+        "", "The file of findings that are known and not reported; `nnlint baseline` makes it."
+    )
+    fail_on: Severity = field(
+        default=Severity.INFO, metadata={"help": "The least severity that gives exit status 1."}
+    )
+    output_format: str = _key("text", "How to print the findings.")
+    docs_url: str = _key("", "Where the site of the rules is: a finding's `url` is this and the rule's name.")
     # Where the settings come from. Patterns are relative to the folder that holds the file.
     path: Path | None = None
 
@@ -36,6 +55,7 @@ class Config:
 
 
 KEYS = tuple(spec.name.replace("_", "-") for spec in fields(Config) if spec.name != "path")
+LEVELS = tuple(severity.value for severity in Severity)
 
 
 def find_config(start: Path) -> Config:
@@ -88,21 +108,28 @@ def _value(path: Path, key: str, value: Any) -> Any:
         close = difflib.get_close_matches(key, KEYS, 1)
         hint = f"did you mean `{close[0]}`?" if close else f"the keys are {', '.join(KEYS)}"
         raise ConfigError(f"{path}: unknown key `{key}` for nnlint; {hint}")
-    if key == "output-format":
+
+    def wrong(what: str) -> ConfigError:
+        return ConfigError(f"{path}: `{key}` must be {what}")
+
+    if key in ("baseline", "docs-url", "output-format"):
         if not isinstance(value, str):
-            raise ConfigError(f"{path}: `{key}` must be a string")
+            raise wrong("a string")
         return value
     if key == "fail-on":
-        levels = [severity.value for severity in Severity]
-        if value not in levels:
-            raise ConfigError(f"{path}: `{key}` must be one of {', '.join(levels)}, not {value!r}")
+        if value not in LEVELS:
+            raise wrong(f"one of {', '.join(LEVELS)}, not {value!r}")
         return Severity(value)
     if key == "per-file-ignores":
         if not isinstance(value, dict) or not all(_is_strings(codes) for codes in value.values()):
-            raise ConfigError(f"{path}: `{key}` must be a table of file patterns, each with a list of rules")
+            raise wrong("a table of file patterns, each with a list of rules")
         return {pattern: tuple(codes) for pattern, codes in value.items()}
+    if key == "severity":
+        if not isinstance(value, dict) or not all(level in LEVELS for level in value.values()):
+            raise wrong(f"a table of rules, each with one of {', '.join(LEVELS)}")
+        return {rule: Severity(level) for rule, level in value.items()}
     if not _is_strings(value):
-        raise ConfigError(f"{path}: `{key}` must be a list of strings, not {value!r}")
+        raise wrong(f"a list of strings, not {value!r}")
     return tuple(value)
 
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import nnlint.files
 from nnlint import fixes, registry, suppress
+from nnlint.baseline import Baseline
 from nnlint.config import Config
-from nnlint.finding import Finding, NotRun, Related, Report, Span, Tier
+from nnlint.finding import Finding, NotRun, Related, Report, Severity, Span, Tier
+from nnlint.fingerprint import fingerprints
 from nnlint.lines import split_lines
 from nnlint.page import Page
 from nnlint.rule import Problem, Rule
@@ -37,6 +39,8 @@ class FileResult:
     sources: Mapping[str, str] = field(default_factory=dict)
     # False for what is not ours to check: a notebook in another language.
     checked: bool = True
+    # How many findings the baseline knows in this file and nobody has found.
+    stale: int = 0
 
     @property
     def text(self) -> str:
@@ -57,10 +61,15 @@ class Linter:
     per_file_ignores: Mapping[str, Collection[str]]
     exclude: Sequence[str]
     root: Path
+    # What takes the place of the pages' severities, by code, and of the pages' own addresses.
+    severities: Mapping[str, Severity] = field(default_factory=dict)
+    docs_url: str = ""
+    # Known findings, which are not reported.
+    baseline: Baseline = field(default_factory=Baseline)
 
     @classmethod
     def load(cls, config: Config | None = None) -> Linter:
-        """The linter that the settings ask for; raises RegistryError or SelectorError."""
+        """The linter that the settings ask for; raises RegistryError, SelectorError or BaselineError."""
         config = config or Config()
         pages = registry.pages()
         codes = registry.select(pages, config.select, config.extend_select, config.ignore)
@@ -68,7 +77,22 @@ class Linter:
             pattern: registry.expand(pages, selectors)
             for pattern, selectors in config.per_file_ignores.items()
         }
-        return cls(pages, registry.rules(codes), codes, ignores, config.exclude, config.root)
+        severities = {
+            code: level
+            for selector, level in config.severity.items()
+            for code in registry.expand(pages, [selector])
+        }
+        return cls(
+            pages,
+            registry.rules(codes),
+            codes,
+            ignores,
+            config.exclude,
+            config.root,
+            severities,
+            config.docs_url,
+            Baseline.read(config.root / config.baseline) if config.baseline else Baseline(),
+        )
 
     def check(self, paths: Iterable[str | Path], treat: Treatment | None = None) -> Report:
         """Everything there is to say about the files and folders; `-` is standard input.
@@ -81,6 +105,7 @@ class Linter:
         names = [str(path) for path in paths]
         found = self.discover(names)
         not_run = found.not_run
+        stale = self.baseline.gone(self.root)
         read_stdin = nnlint.files.STDIN in names
         files = len(found.files) + read_stdin
         for name in (*((nnlint.files.STDIN,) if read_stdin else ()), *map(str, found.files)):
@@ -89,12 +114,14 @@ class Linter:
             not_run.extend(result.not_run)
             sources.update(result.sources)
             files -= not result.checked
+            stale += result.stale
         return Report(
             findings=tuple(sorted(findings)),
             not_run=tuple(sorted(not_run, key=lambda entry: (entry.filename, entry.what))),
             files=files,
             seconds=time.perf_counter() - started,
             sources=sources,
+            stale=stale,
         )
 
     def discover(self, paths: Iterable[str]) -> nnlint.files.Discovery:
@@ -138,7 +165,8 @@ class Linter:
         from nnlint.static.source import GATE, SourceError
 
         if not GATE.search(data) and not also:
-            return FileResult(filename)
+            stale = self.baseline.left(self.relative(filename), (), (), self.codes)[1] if self.baseline else 0
+            return FileResult(filename, stale=stale)
         try:
             return self.check_document(documents.read(data, filename), filename, also, tiers)
         except SourceError as error:
@@ -155,6 +183,7 @@ class Linter:
     ) -> FileResult:
         """The same for a document that has been read; raises SourceError if nothing of it can be."""
         source = document.source
+        stale = 0
         if not document.python:
             return FileResult(filename, checked=False)
         faults: list[Finding] = []
@@ -174,11 +203,25 @@ class Linter:
         ]
         looked = {page.code for page in self.pages if page.code in codes and set(page.tiers) <= set(tiers)}
         kept = suppress.apply(wanted, source.text, filename, self.pages, looked, document.parts)
-        shown = (*faults, *map(document.outward, kept))
+        shown = [self._as_asked(finding) for finding in (*faults, *map(document.outward, kept))]
+        if self.baseline:
+            keys = fingerprints(shown, document.texts)
+            shown, stale = self.baseline.left(self.relative(filename), shown, keys, looked)
         names = {finding.shown_name for finding in shown}
         names.update(related.shown_name for finding in shown for related in finding.related)
         sources = {name: text for name, text in document.texts.items() if name in names} if names else {}
-        return FileResult(filename, shown, tuple(not_run), sources)
+        return FileResult(filename, tuple(shown), tuple(not_run), sources, stale=stale)
+
+    def _as_asked(self, finding: Finding) -> Finding:
+        """The finding with the severity and the address that the settings give it."""
+        url = f"{self.docs_url.rstrip('/')}/{finding.name}/" if self.docs_url else finding.url
+        return replace(finding, severity=self.severities.get(finding.code, finding.severity), url=url)
+
+    def relative(self, filename: str) -> str:
+        """The file as patterns and the baseline name it: from the folder of the settings, if it is below."""
+        path = Path(filename).absolute()
+        root = self.root.absolute()
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
     def _unreadable(self, error: SourceError, filename: str) -> tuple[Finding, ...]:
         if SYNTAX_ERROR not in self._codes_for(filename):
@@ -195,10 +238,9 @@ class Linter:
             return self.codes
         from pathspec import GitIgnoreSpec
 
-        path = Path(filename).absolute()
-        if not path.is_relative_to(self.root.absolute()):
+        relative = self.relative(filename)
+        if relative.startswith("/"):
             return self.codes
-        relative = path.relative_to(self.root.absolute()).as_posix()
         codes = set(self.codes)
         for pattern, ignored in self.per_file_ignores.items():
             if GitIgnoreSpec.from_lines([pattern]).match_file(relative):

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from nnlint.finding import Finding, Report
+from nnlint.finding import Finding
 from nnlint.lines import split_lines
 
 
-def fingerprints(report: Report) -> list[str]:
-    """One for each finding of the report, in order; the same code twice has the same one twice.
+def fingerprints(findings: Iterable[Finding], sources: Mapping[str, str]) -> list[str]:
+    """One for each finding, in order; the same code twice has the same one twice.
 
     Made of the rule's code, the text of the line and the texts of the lines before and after it that are not
-    empty, blanks aside: it survives lines that move, and a change of indentation.
+    empty, blanks aside: it survives lines that move, and a change of indentation. `sources` are the texts of
+    the files, or cells, by `shown_name`.
     """
-    lines = {name: split_lines(text) for name, text in report.sources.items()}
-    return [_fingerprint(finding, lines.get(finding.shown_name, [])) for finding in report.findings]
+    lines = {name: split_lines(text) for name, text in sources.items()}
+    return [_fingerprint(finding, lines.get(finding.shown_name, [])) for finding in findings]
 
 
 def _fingerprint(finding: Finding, lines: Sequence[str]) -> str:

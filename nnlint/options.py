@@ -14,6 +14,8 @@ import click
 from nnlint.reporters import reporter_names
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from nnlint.config import Config
     from nnlint.engine import Linter
 
@@ -24,8 +26,29 @@ def _comma_list(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
     return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
 
 
+def _rule_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What a shell may put in the place of the beginning of a code or name."""
+    from click.shell_completion import CompletionItem
+
+    from nnlint.registry import pages
+
+    return [
+        CompletionItem(key, help=page.name)
+        for page in pages()
+        for key in (page.code, page.name)
+        if key.lower().startswith(incomplete.lower())
+    ]
+
+
 def _rules(flag: str, text: str) -> Callable[[_Command], _Command]:
-    return click.option(flag, multiple=True, metavar="RULES", callback=_comma_list, help=text)
+    return click.option(
+        flag,
+        multiple=True,
+        metavar="RULES",
+        callback=_comma_list,
+        shell_complete=_rule_names,
+        help=text,
+    )
 
 
 def selection(command: _Command) -> _Command:
@@ -36,12 +59,17 @@ def selection(command: _Command) -> _Command:
     return _rules("--select", text)(command)
 
 
-def output(command: _Command) -> _Command:
-    """--output-format, --exit-zero, --config and --isolated."""
+def settings_file(command: _Command) -> _Command:
+    """--config and --isolated."""
     command = click.option("--isolated", is_flag=True, help="Read no settings file.")(command)
-    command = click.option(
+    return click.option(
         "--config", type=click.Path(path_type=Path), metavar="FILE", help="Read the settings from this file."
     )(command)
+
+
+def output(command: _Command) -> _Command:
+    """--output-format, --exit-zero, --config and --isolated."""
+    command = settings_file(command)
     command = click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")(
         command
     )
@@ -58,8 +86,14 @@ def load_linter(
     output_format: str | None,
     config: Path | None,
     isolated: bool,
+    *,
+    baseline: str | None = None,
 ) -> tuple[Linter, Config]:
-    """The linter and the settings that options and settings files ask for; ends nnlint if they cannot be."""
+    """The linter and the settings that options and settings files ask for; ends nnlint if they cannot be.
+
+    `baseline` takes the place of the settings' own; with an empty one the linter knows of no findings.
+    """
+    from nnlint.baseline import BaselineError
     from nnlint.config import ConfigError
     from nnlint.engine import Linter
     from nnlint.registry import RegistryError, SelectorError
@@ -75,10 +109,11 @@ def load_linter(
             output_format=output_format or settings.output_format,
         )
         if settings.output_format not in reporter_names():
-            known = ", ".join(reporter_names())
-            raise ConfigError(f"{settings.path}: `output-format` must be one of {known}")
-        return Linter.load(settings), settings
-    except (ConfigError, RegistryError, SelectorError) as error:
+            names = ", ".join(reporter_names())
+            raise ConfigError(f"{settings.path}: `output-format` must be one of {names}")
+        known = settings.baseline if baseline is None else baseline and str(Path(baseline).absolute())
+        return Linter.load(replace(settings, baseline=known)), settings
+    except (BaselineError, ConfigError, RegistryError, SelectorError) as error:
         fail(str(error))
 
 

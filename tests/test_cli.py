@@ -69,7 +69,7 @@ def test_standard_input(project: Path) -> None:
         pytest.param(["a.py", "none.py", "--exit-zero"], 2, id="exit zero hides no failure"),
         pytest.param(["--ignore", "unused-suppression", "a.py"], 0, id="ignored by name"),
         pytest.param(["a.py", "--ignore=NNL000, NNL001"], 0, id="ignored in a list"),
-        pytest.param(["--select", "NNL9", "a.py"], 2, id="a prefix of no rule"),
+        pytest.param(["--select", "NNL999", "a.py"], 2, id="a prefix of no rule"),
         pytest.param(["--no-such-option", "a.py"], 2, id="an unknown option"),
         pytest.param(["--output-format", "xml", "a.py"], 2, id="an unknown format"),
     ],
@@ -103,7 +103,7 @@ def test_settings_come_from_the_project_of_the_first_path(project: Path) -> None
     [
         ("[tool.nnlint\n", "not valid TOML"),
         ("[tool.nnlint]\nselct = []\n", "did you mean `select`?"),
-        ('[tool.nnlint]\noutput-format = "xml"\n', "`output-format` must be one of json, text"),
+        ('[tool.nnlint]\noutput-format = "xml"\n', "`output-format` must be one of github, json"),
         ('[tool.nnlint]\nignore = ["NNL999x"]\n', "`NNL999x` selects no rule"),
     ],
 )

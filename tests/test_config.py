@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft7Validator
+from support import CHECKOUT
 
 from nnlint.config import Config, ConfigError, find_config, load_config
+from nnlint.engine import Linter
 from nnlint.finding import Severity
+from nnlint.schema import schema
 
 
 def _write(folder: Path, text: str, name: str = "pyproject.toml") -> Path:
@@ -28,8 +33,12 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         exclude = ["old/"]
         fail-on = "warning"
         output-format = "json"
+        baseline = "known.json"
+        docs-url = "https://example.org/rules"
         [tool.nnlint.per-file-ignores]
         "a*.py" = ["NNL303"]
+        [tool.nnlint.severity]
+        NNL3 = "info"
         """,
     )
     assert load_config(path) == Config(
@@ -40,6 +49,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         exclude=("old/",),
         fail_on=Severity.WARNING,
         output_format="json",
+        baseline="known.json",
+        docs_url="https://example.org/rules",
+        severity={"NNL3": Severity.INFO},
         path=path,
     )
 
@@ -100,3 +112,39 @@ def test_a_settings_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
 def test_a_settings_file_that_is_missing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         load_config(tmp_path / "none.toml")
+
+
+def test_severities_and_addresses_are_as_asked(tmp_path: Path) -> None:
+    text = "import torch\nfrom torch import nn\nnet = nn.Linear(2, 2)\nnet.eval\n"
+    path = _write(
+        tmp_path, 'docs-url = "https://example.org/rules/"\n[severity]\nNNL30 = "info"\n', "nnlint.toml"
+    )
+    config = load_config(path)
+    assert config is not None
+    (finding,) = Linter.load(config).check_text(text).findings
+    assert (finding.code, finding.severity) == ("NNL309", Severity.INFO)
+    assert finding.url == "https://example.org/rules/uncalled-method/"
+    (plain,) = Linter.load(Config()).check_text(text).findings
+    assert plain.severity is not Severity.INFO
+
+
+def test_the_schema_is_current_and_valid() -> None:
+    written = (CHECKOUT / "nnlint" / "nnlint.schema.json").read_text(encoding="utf-8")
+    assert json.loads(written) == schema(), "run `nnlint schema > nnlint/nnlint.schema.json`"
+    Draft7Validator.check_schema(schema())
+
+
+@pytest.mark.parametrize(
+    ("settings", "fits"),
+    [
+        ({"select": ["NNL3"], "fail-on": "warning", "severity": {"NNL303": "info"}}, True),
+        ({"per-file-ignores": {"a.py": ["NNL3"]}, "output-format": "sarif", "baseline": "a.json"}, True),
+        ({"selec": []}, False),
+        ({"fail-on": "never"}, False),
+        ({"severity": {"NNL303": "none"}}, False),
+        ({"select": "NNL3"}, False),
+        ({"output-format": "xml"}, False),
+    ],
+)
+def test_the_schema_takes_what_nnlint_takes(settings: dict[str, object], fits: bool) -> None:
+    assert Draft7Validator(schema()).is_valid(settings) == fits

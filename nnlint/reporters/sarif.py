@@ -60,7 +60,7 @@ def _hashes(report: Report) -> list[str]:
     """The fingerprint of each finding, with a number: the same code may stand in a file more than once."""
     met: Counter[tuple[str, str]] = Counter()
     hashes = []
-    for finding, key in zip(report.findings, fingerprints(report), strict=True):
+    for finding, key in zip(report.findings, fingerprints(report.findings, report.sources), strict=True):
         met[finding.filename, key] += 1
         hashes.append(f"{key}:{met[finding.filename, key]}")
     return hashes

@@ -63,7 +63,7 @@ class _Text:
             blocks = [*blocks, "\n".join(self.not_run(entry) for entry in self.report.not_run)]
         if self.report.skipped:
             blocks = [*blocks, "\n".join(self.skipped(entry) for entry in self.report.skipped)]
-        ending = "\n".join(filter(None, (self.summary(), self.fixable())))
+        ending = "\n".join(filter(None, (self.summary(), self.fixable(), self.stale())))
         return "\n\n".join([*blocks, ending]) + "\n"
 
     def paint(self, text: str, style: str) -> str:
@@ -148,6 +148,15 @@ class _Text:
         if not parts:
             return f"No findings in {files}{time}"
         return f"Found {_enumerate(parts)} in {files}{time}"
+
+    def stale(self) -> str:
+        """That the baseline knows more than there is; empty if it does not."""
+        stale = self.report.stale
+        if not stale:
+            return ""
+        return (
+            f"{_count(stale, 'finding')} of the baseline no longer found; `nnlint baseline` writes it anew."
+        )
 
     def fixable(self) -> str:
         """How many of the findings `--fix` could deal with; empty if there is none."""
