@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnlint.graph.nodes import Ref
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static import torch_api
 from nnlint.static.arguments import surely_absent
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from nnlint.capture.plan import Criterion
     from nnlint.capture.supervise import Capture
+    from nnlint.graph.call import Meeting
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 # The losses that take any two shapes that broadcast.
@@ -66,6 +69,27 @@ class LossBroadcast(Rule):
                     evidence={"prediction": prediction, "target": target},
                 )
 
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for meeting in step.meetings:
+            if meeting.node not in step.before_loss or meeting.node in step.before_prediction:
+                continue
+            sides = _sides(step, meeting)
+            if sides is None:
+                continue
+            shapes = [list(step.shape(ref)) for ref in sides]
+            high = sides[0] if len(shapes[0]) > len(shapes[1]) else sides[1]
+            yield Sighting(
+                step.nodes[meeting.node].place,
+                f"{step.called(sides[0])} is {shapes[0]} and {step.called(sides[1])} is {shapes[1]}, "
+                "and both "
+                "hold one number for each sample: they broadcast, so each sample's prediction is "
+                "compared with "
+                "every other sample's target and the model learns their mean; give both one shape, as in "
+                f"`squeeze(-1)` on {step.called(high)}",
+                related=step.came_from(),
+                evidence={"prediction": shapes[0], "target": shapes[1]},
+            )
+
     def _problem(
         self, script: ScriptModel, node: cst.CSTNode, first: Value, second: Value, forms: tuple[str, str]
     ) -> Problem:
@@ -77,6 +101,31 @@ class LossBroadcast(Rule):
             f"each sample's prediction is compared with every other sample's target and the model learns "
             f"their mean; give both one shape, as in `{high}.squeeze(-1)`",
         )
+
+
+def _sides(step: GraphStep, meeting: Meeting) -> tuple[Ref, Ref] | None:
+    """A prediction and a target of different rank; comparing all pairs on purpose shows by an `unsqueeze`."""
+    if meeting.kind != "broadcast" or len(meeting.sides) != 2 or None in meeting.sides:
+        return None
+    first, second = (_unexpanded(step, ref) for ref in meeting.sides if ref is not None)
+    if len(step.shape(first)) == len(step.shape(second)):
+        return None
+    learned = [step.value(ref).learned for ref in (first, second)]
+    if learned[0] == learned[1]:
+        return None
+    place = step.nodes[meeting.node].place
+    if any(
+        step.operator(ref.node) == "unsqueeze" and step.nodes[ref.node].place == place
+        for ref in (first, second)
+    ):
+        return None
+    return (first, second) if learned[0] else (second, first)
+
+
+def _unexpanded(step: GraphStep, ref: Ref) -> Ref:
+    while step.operator(ref.node) == "expand":
+        ref = step.sources(ref.node)[0]
+    return ref
 
 
 def _written_out(script: ScriptModel) -> Iterator[tuple[Value, Value, cst.CSTNode]]:

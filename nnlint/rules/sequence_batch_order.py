@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.graph.across import crossings, layer
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import constant
 from nnlint.static.shapes import POINTWISE, origin
 from nnlint.static.values import Kind, Value
@@ -13,6 +14,7 @@ from nnlint.static.values import Kind, Value
 if TYPE_CHECKING:
     import libcst as cst
 
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 RECURRENT = frozenset({"lstm", "gru", "rnn"})
@@ -56,6 +58,20 @@ class SequenceBatchOrder(Rule):
                 f"without batch_first=True axis 1 of its output is the batch: `{script.text(cut.node, 30)}` "
                 f"takes the last sample of the batch, not the last step; give batch_first=True",
                 related=_at(cut.node, "the last sample"),
+            )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for crossing in crossings(step, self.page.name):
+            node = step.nodes[crossing.node]
+            recurrent = layer(step, crossing.mixing) == "recurrent"
+            runs = "the recurrence runs" if recurrent else "attention looks"
+            name = f"`{node.module}`" if node.module else "the layer"
+            yield Sighting(
+                node.place,
+                f"{name} reads the batch axis as time: {runs} from sample to sample, and each "
+                "prediction depends on the other samples of its batch; build it with batch_first=True, or "
+                "give it the time axis first",
+                related=step.came_from(),
             )
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from nnlint.finding import Applicability, Severity
-from nnlint.rule import Change, Draft, Insertion, Problem, Replacement, Rule
+from nnlint.graph.across import crossings
+from nnlint.rule import Change, Draft, Insertion, Problem, Replacement, Rule, Sighting
 from nnlint.static.arguments import constant, surely_absent
 from nnlint.static.scores import surely
 from nnlint.static.shapes import POINTWISE
@@ -16,6 +17,7 @@ from nnlint.static.torch_api import LOOK_THROUGH
 from nnlint.static.values import Value
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 
@@ -43,6 +45,21 @@ class SoftmaxDim(Rule):
                     f"{call.op} over axis 0 of `{name}`, which is the batch: every sample's result depends "
                     "on the others of its batch; give the axis of the classes, as in dim=-1",
                 )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for crossing in crossings(step, self.page.name):
+            mixing = crossing.mixing
+            if mixing.argument is None or mixing.place is None or len(step.shape(mixing.argument)) < 2:
+                continue
+            yield Sighting(
+                step.nodes[crossing.node].place,
+                f"{step.operator(mixing.node).strip('_')} over "
+                f"{step.axis(mixing.argument, mixing.place)}, which "
+                "is the batch: every sample's result depends on the others of its batch; give the "
+                "axis of the "
+                "classes, as in dim=-1",
+                related=step.came_from(),
+            )
 
     def _no_dim(self, script: ScriptModel, made: Value, scores: Value, rank: int | None) -> Problem:
         assert made.node is not None

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.graph.across import crossings
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.axes import Axis, flat, shuffle
 from nnlint.static.shapes import POINTWISE, origin
 from nnlint.static.values import Event, Value
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 MOVES = frozenset({"transpose", "permute", "t", "movedim"})
@@ -37,6 +39,19 @@ class ViewAfterTranspose(Rule):
         for loss in script.losses:
             if loss.call.op in POINTWISE_LOSSES and len(loss.call.args) > 1:
                 yield from self._loss(script, loss)
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for crossing in crossings(step, self.page.name):
+            node = step.nodes[crossing.node]
+            source = step.sources(crossing.node)[0]
+            yield Sighting(
+                node.place,
+                f"`{step.operator(crossing.node).strip('_')}` cuts {step.called(source)} of shape "
+                f"{list(step.shape(source))} into {list(node.shapes[0])}, and through the batch axis: "
+                "rows of the "
+                "result hold pieces of several samples; move the axes with `transpose` or `permute` first",
+                related=step.came_from(),
+            )
 
     def _view(self, script: ScriptModel, call: Value) -> Iterator[Problem]:
         shapes = script.shapes

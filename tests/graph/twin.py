@@ -156,7 +156,9 @@ def sample_of(case: Case, flow: Flow, source: int, position: int) -> set[int] | 
     return None
 
 
-def contradictions(case: Case, flow: Flow, outputs: Sequence[Value], twin: list[list[torch.Tensor]]) -> list[str]:
+def contradictions(
+    case: Case, flow: Flow, outputs: Sequence[Value], twin: list[list[torch.Tensor]]
+) -> list[str]:
     """Where the algebra says that a prediction holds still, and it moves."""
     wrong = []
     for number, value in enumerate(outputs):
@@ -174,10 +176,14 @@ def contradictions(case: Case, flow: Flow, outputs: Sequence[Value], twin: list[
             if unclear:
                 # In an order that is not told: each change moves one position of each such axis.
                 places = value.places()
-                if len(places) == 1 and not pins and all(
-                    flow.sources[factor.source].how == "shuffle"
-                    for factor in value.axes[places[0]]
-                    if factor.source is not None
+                if (
+                    len(places) == 1
+                    and not pins
+                    and all(
+                        flow.sources[factor.source].how == "shuffle"
+                        for factor in value.axes[places[0]]
+                        if factor.source is not None
+                    )
                 ):
                     other = tuple(place for place in range(got.dim()) if place != places[0])
                     if int(got.any(other).sum() if other else got.sum()) > 1:

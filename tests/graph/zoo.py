@@ -56,7 +56,9 @@ def tokens(length: int = 6, words: int = 20, n: int = N) -> torch.Tensor:
 
 @clean
 def mlp() -> Case:
-    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.3), nn.LayerNorm(8), nn.GELU(), nn.Linear(8, 3))
+    net = nn.Sequential(
+        nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.3), nn.LayerNorm(8), nn.GELU(), nn.Linear(8, 3)
+    )
     return case("mlp", net, torch.randn(N, 4), eval_mode=False)
 
 
@@ -127,7 +129,10 @@ def vae() -> Case:
 
 @clean
 def gan() -> Case:
-    make, judge = nn.Sequential(nn.Linear(4, 8), nn.Tanh()), nn.Sequential(nn.Linear(8, 4), nn.LeakyReLU(0.2), nn.Linear(4, 1))
+    make, judge = (
+        nn.Sequential(nn.Linear(4, 8), nn.Tanh()),
+        nn.Sequential(nn.Linear(8, 4), nn.LeakyReLU(0.2), nn.Linear(4, 1)),
+    )
 
     def forward(given: dict[str, torch.Tensor]) -> Any:
         fake = make(torch.randn(N, 4) + 0 * given["x"][:, :4])
@@ -177,7 +182,11 @@ def cells() -> Case:
             outputs.append(net.out(g))
         return torch.stack(outputs, dim=1)
 
-    return case("cells", Body(run, cell=nn.LSTMCell(4, 6), gru=nn.GRUCell(6, 5), out=nn.Linear(5, 2)), torch.randn(N, 7, 4))
+    return case(
+        "cells",
+        Body(run, cell=nn.LSTMCell(4, 6), gru=nn.GRUCell(6, 5), out=nn.Linear(5, 2)),
+        torch.randn(N, 7, 4),
+    )
 
 
 @clean
@@ -188,7 +197,11 @@ def packed_lstm() -> Case:
         out, _ = pad_packed_sequence(net.lstm(packed)[0], batch_first=True)
         return net.out(out)
 
-    return case("packed lstm", Body(run, lstm=nn.LSTM(4, 6, batch_first=True), out=nn.Linear(6, 2)), torch.randn(N, 7, 4))
+    return case(
+        "packed lstm",
+        Body(run, lstm=nn.LSTM(4, 6, batch_first=True), out=nn.Linear(6, 2)),
+        torch.randn(N, 7, 4),
+    )
 
 
 @clean
@@ -219,7 +232,12 @@ def last_word_by_gather() -> Case:
         index = (lengths - 1).view(-1, 1, 1).expand(-1, 1, out.size(2))
         return net.out(out.gather(1, index).squeeze(1))
 
-    return case("gather", Body(run, one=nn.Linear(4, 6), out=nn.Linear(6, 2)), torch.randn(N, 7, 4), torch.tensor([3, 7, 5, 2, 6]))
+    return case(
+        "gather",
+        Body(run, one=nn.Linear(4, 6), out=nn.Linear(6, 2)),
+        torch.randn(N, 7, 4),
+        torch.tensor([3, 7, 5, 2, 6]),
+    )
 
 
 @clean
@@ -229,19 +247,27 @@ def masked_mean() -> Case:
         h = net.one(x).masked_fill(~mask.unsqueeze(-1), 0)
         return h.sum(1) / lengths.unsqueeze(1).clamp(min=1)
 
-    return case("masked mean", Body(run, one=nn.Linear(4, 6)), torch.randn(N, 7, 4), torch.tensor([3, 7, 5, 2, 6]))
+    return case(
+        "masked mean", Body(run, one=nn.Linear(4, 6)), torch.randn(N, 7, 4), torch.tensor([3, 7, 5, 2, 6])
+    )
 
 
 @clean
 def encoder_batch_first() -> Case:
     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
-    net = Body(lambda m, x: m.out(m.body(x, src_key_padding_mask=x[..., 0] > 1.5).mean(1)), body=nn.TransformerEncoder(layer, 2), out=nn.Linear(8, 3))
+    net = Body(
+        lambda m, x: m.out(m.body(x, src_key_padding_mask=x[..., 0] > 1.5).mean(1)),
+        body=nn.TransformerEncoder(layer, 2),
+        out=nn.Linear(8, 3),
+    )
     return case("encoder", net, torch.randn(N, 6, 8), eval_mode=False)
 
 
 @clean
 def encoder_time_first() -> Case:
-    net = Body(lambda m, x: m.body(x.permute(1, 0, 2)).permute(1, 0, 2), body=nn.TransformerEncoderLayer(8, 2, 16))
+    net = Body(
+        lambda m, x: m.body(x.permute(1, 0, 2)).permute(1, 0, 2), body=nn.TransformerEncoderLayer(8, 2, 16)
+    )
     return case("encoder time first", net, torch.randn(N, 6, 8), eval_mode=False)
 
 
@@ -258,7 +284,13 @@ def transformer() -> Case:
         return net.out(net.body(net.emb(source), net.emb(target), tgt_mask=mask))
 
     body = nn.Transformer(8, 2, 1, 1, 16, batch_first=True)
-    return case("transformer", Body(run, body=body, emb=nn.Embedding(20, 8), out=nn.Linear(8, 20)), tokens(), tokens(4), eval_mode=False)
+    return case(
+        "transformer",
+        Body(run, body=body, emb=nn.Embedding(20, 8), out=nn.Linear(8, 20)),
+        tokens(),
+        tokens(4),
+        eval_mode=False,
+    )
 
 
 @clean
@@ -266,7 +298,12 @@ def cross_attention_with_weights() -> Case:
     def run(net: Any, x: torch.Tensor, y: torch.Tensor) -> Any:
         return net.attn(x, y, y, need_weights=True)
 
-    return case("mha", Body(run, attn=nn.MultiheadAttention(8, 2, batch_first=True)), torch.randn(N, 6, 8), torch.randn(N, 4, 8))
+    return case(
+        "mha",
+        Body(run, attn=nn.MultiheadAttention(8, 2, batch_first=True)),
+        torch.randn(N, 6, 8),
+        torch.randn(N, 4, 8),
+    )
 
 
 @clean
@@ -287,7 +324,11 @@ def nano_gpt() -> Case:
         return F.linear(x, net.wte.weight)
 
     attn = Body(attend, qkv=nn.Linear(8, 24), proj=nn.Linear(8, 8))
-    return case("nano gpt", Body(run, attn=attn, wte=nn.Embedding(20, 8), wpe=nn.Embedding(6, 8), ln=nn.LayerNorm(8)), tokens())
+    return case(
+        "nano gpt",
+        Body(run, attn=attn, wte=nn.Embedding(20, 8), wpe=nn.Embedding(6, 8), ln=nn.LayerNorm(8)),
+        tokens(),
+    )
 
 
 @clean
@@ -404,7 +445,11 @@ def sample_by_sample() -> Case:
         out = torch.empty(x.size(0), 3)
         for number in range(x.size(0)):
             out[number] = net.lin(x[number])
-        return out, torch.stack([net.lin(row) for row in x]), torch.cat([net.lin(part) for part in x.split(1)])
+        return (
+            out,
+            torch.stack([net.lin(row) for row in x]),
+            torch.cat([net.lin(part) for part in x.split(1)]),
+        )
 
     return case("loop", Body(run, lin=nn.Linear(4, 3)), torch.randn(N, 4))
 
@@ -416,7 +461,12 @@ def one_hot_and_scatter() -> Case:
         again = F.one_hot(label, 4).float()
         return net.lin(torch.cat([x, hot, again, net.emb(label)], dim=1))
 
-    return case("one hot", Body(run, lin=nn.Linear(14, 3), emb=nn.Embedding(4, 2)), torch.randn(N, 4), torch.tensor([0, 3, 1, 2, 1]))
+    return case(
+        "one hot",
+        Body(run, lin=nn.Linear(14, 3), emb=nn.Embedding(4, 2)),
+        torch.randn(N, 4),
+        torch.tensor([0, 3, 1, 2, 1]),
+    )
 
 
 @clean
@@ -462,7 +512,9 @@ def vector_quantisation() -> Case:
     def run(net: Any, x: torch.Tensor) -> Any:
         z = net.lin(x)
         flat = z.reshape(-1, 4)
-        far = flat.pow(2).sum(1, keepdim=True) - 2 * flat @ net.book.weight.t() + net.book.weight.pow(2).sum(1)
+        far = (
+            flat.pow(2).sum(1, keepdim=True) - 2 * flat @ net.book.weight.t() + net.book.weight.pow(2).sum(1)
+        )
         q = net.book(far.argmin(1)).view_as(z)
         return z + (q - z).detach(), torch.cdist(z, net.book.weight.expand(x.size(0), -1, -1))
 
@@ -474,7 +526,9 @@ def bilinear_and_bag() -> Case:
     def run(net: Any, x: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
         return net.two(x, net.bag(words))
 
-    return case("bag", Body(run, bag=nn.EmbeddingBag(20, 4), two=nn.Bilinear(4, 4, 3)), torch.randn(N, 4), tokens())
+    return case(
+        "bag", Body(run, bag=nn.EmbeddingBag(20, 4), two=nn.Bilinear(4, 4, 3)), torch.randn(N, 4), tokens()
+    )
 
 
 @clean
@@ -492,7 +546,9 @@ def highway_gates() -> Case:
         h = F.glu(net.lin(x), dim=-1)
         h = torch.where(h > 0, h, x)
         h = torch.addcmul(h, x, h).clamp(-2, 2).lerp(x, 0.3)
-        return net.act(h).softmax(1).log() + torch.baddbmm(torch.zeros(1), h, x.transpose(1, 2)).diagonal(dim1=1, dim2=2).unsqueeze(-1)
+        return net.act(h).softmax(1).log() + torch.baddbmm(torch.zeros(1), h, x.transpose(1, 2)).diagonal(
+            dim1=1, dim2=2
+        ).unsqueeze(-1)
 
     return case("gates", Body(run, lin=nn.Linear(4, 8), act=nn.PReLU()), torch.randn(N, 6, 4))
 
@@ -504,7 +560,11 @@ def time_distributed() -> Case:
         h = net.conv(x.view(b * t, *x.shape[2:])).mean((2, 3)).view(b, t, -1)
         return net.gru(h)[0][:, -1]
 
-    return case("video", Body(run, conv=nn.Conv2d(3, 4, 3), gru=nn.GRU(4, 5, batch_first=True)), torch.randn(N, 4, 3, 6, 6))
+    return case(
+        "video",
+        Body(run, conv=nn.Conv2d(3, 4, 3), gru=nn.GRU(4, 5, batch_first=True)),
+        torch.randn(N, 4, 3, 6, 6),
+    )
 
 
 @clean
@@ -515,7 +575,12 @@ def dueling_q() -> Case:
         q = net.v(h) + advantage - advantage.mean(dim=1, keepdim=True)
         return q, q.gather(1, action.unsqueeze(1)).squeeze(1)
 
-    return case("dqn", Body(run, body=nn.Linear(4, 6), a=nn.Linear(6, 3), v=nn.Linear(6, 1)), torch.randn(N, 4), torch.tensor([0, 2, 1, 1, 0]))
+    return case(
+        "dqn",
+        Body(run, body=nn.Linear(4, 6), a=nn.Linear(6, 3), v=nn.Linear(6, 1)),
+        torch.randn(N, 4),
+        torch.tensor([0, 2, 1, 1, 0]),
+    )
 
 
 # Libraries.
@@ -530,8 +595,20 @@ def _hf(name: str, model: Any, inputs: dict[str, torch.Tensor], pick: Callable[[
 def bert() -> Case:
     from transformers import BertConfig, BertForSequenceClassification
 
-    config = BertConfig(vocab_size=20, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16, max_position_embeddings=16)
-    return _hf("bert", BertForSequenceClassification(config), {"input_ids": tokens(), "attention_mask": torch.ones(N, 6, dtype=torch.long)}, lambda out: out.logits)
+    config = BertConfig(
+        vocab_size=20,
+        hidden_size=8,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=16,
+    )
+    return _hf(
+        "bert",
+        BertForSequenceClassification(config),
+        {"input_ids": tokens(), "attention_mask": torch.ones(N, 6, dtype=torch.long)},
+        lambda out: out.logits,
+    )
 
 
 @slow
@@ -546,7 +623,14 @@ def gpt2() -> Case:
 def vit() -> Case:
     from transformers import ViTConfig, ViTForImageClassification
 
-    config = ViTConfig(hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16, image_size=8, patch_size=4)
+    config = ViTConfig(
+        hidden_size=8,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=16,
+        image_size=8,
+        patch_size=4,
+    )
     return _hf("vit", ViTForImageClassification(config), {"pixel_values": images()}, lambda out: out.logits)
 
 
@@ -554,8 +638,15 @@ def vit() -> Case:
 def t5() -> Case:
     from transformers import T5Config, T5ForConditionalGeneration
 
-    config = T5Config(vocab_size=20, d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=0)
-    return _hf("t5", T5ForConditionalGeneration(config), {"input_ids": tokens(), "labels": tokens(4)}, lambda out: out.logits)
+    config = T5Config(
+        vocab_size=20, d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=0
+    )
+    return _hf(
+        "t5",
+        T5ForConditionalGeneration(config),
+        {"input_ids": tokens(), "labels": tokens(4)},
+        lambda out: out.logits,
+    )
 
 
 @slow
@@ -567,15 +658,32 @@ def whisper() -> Case:
         decoder_ffn_dim=16, num_mel_bins=4, max_source_positions=8, max_target_positions=8, pad_token_id=0, bos_token_id=1, eos_token_id=2,
         decoder_start_token_id=1,
     )  # fmt: skip
-    return _hf("whisper", WhisperForConditionalGeneration(config), {"input_features": torch.randn(N, 4, 16), "decoder_input_ids": tokens(4)}, lambda out: out.logits)
+    return _hf(
+        "whisper",
+        WhisperForConditionalGeneration(config),
+        {"input_features": torch.randn(N, 4, 16), "decoder_input_ids": tokens(4)},
+        lambda out: out.logits,
+    )
 
 
 @slow
 def llama() -> Case:
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    config = LlamaConfig(vocab_size=20, hidden_size=8, intermediate_size=16, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2)
-    return _hf("llama", LlamaForCausalLM(config), {"input_ids": tokens(), "attention_mask": torch.ones(N, 6, dtype=torch.long)}, lambda out: out.logits)
+    config = LlamaConfig(
+        vocab_size=20,
+        hidden_size=8,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+    )
+    return _hf(
+        "llama",
+        LlamaForCausalLM(config),
+        {"input_ids": tokens(), "attention_mask": torch.ones(N, 6, dtype=torch.long)},
+        lambda out: out.logits,
+    )
 
 
 def _graphs(name: str, make: Callable[[], nn.Module], pool: Callable[..., torch.Tensor]) -> Case:
@@ -589,10 +697,20 @@ def _graphs(name: str, make: Callable[[], nn.Module], pool: Callable[..., torch.
     batch = Batch.from_data_list(graphs)
     conv = make()
     head = nn.Linear(6, 2)
-    net = Body(lambda m, x, edge_index, b: m.head(pool(F.relu(m.conv(x, edge_index)), b)), conv=conv, head=head)
+    net = Body(
+        lambda m, x, edge_index, b: m.head(pool(F.relu(m.conv(x, edge_index)), b)), conv=conv, head=head
+    )
     inputs = {"batch.x": batch.x, "batch.edge_index": batch.edge_index, "batch.batch": batch.batch}
     owners = {"batch.x": batch.batch, "nodes": batch.batch, "edges": batch.batch[batch.edge_index[0]]}
-    return Case(name, inputs, lambda given: net(*given.values()), [net], batch=4, owners=owners, still=frozenset({"batch.edge_index", "batch.batch"}))
+    return Case(
+        name,
+        inputs,
+        lambda given: net(*given.values()),
+        [net],
+        batch=4,
+        owners=owners,
+        still=frozenset({"batch.edge_index", "batch.batch"}),
+    )
 
 
 @slow
@@ -613,4 +731,6 @@ def gat() -> Case:
 def gin() -> Case:
     from torch_geometric.nn import GINConv, global_add_pool
 
-    return _graphs("gin", lambda: GINConv(nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 6))), global_add_pool)
+    return _graphs(
+        "gin", lambda: GINConv(nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 6))), global_add_pool
+    )

@@ -94,9 +94,12 @@ def masked(call: Call, axes: Axes, mask: Value, length: int) -> tuple[Axis, int]
         return None
     if not carries(flat):
         return plain_axis(length), mixed
+    if length < 2:
+        # One row, and which sample it is of depends on the data.
+        return None
     how = "data" if mask.depends else "constant"
     number = call.source(how, ("mask", mask.origin, key_of(flat)), length, base=flat)
-    return ((Factor(length, number),) if length > 1 else ()), mixed
+    return (Factor(length, number),), mixed
 
 
 @rule("index", "_unsafe_index", "_index", always=True)
@@ -311,11 +314,11 @@ def nonzero(call: Call) -> tuple[Value, ...]:
     value = call.tensor("self")
     axes = call.axes("self")
     flat = joined(factor for axis in axes for factor in axis)
-    if len(value.places()) > 1 or call.name == "nonzero_static":
+    if len(value.places()) > 1 or call.name == "nonzero_static" or call.shape[0] < 2:
         return (UNKNOWN,) * len(call.node.shapes)
     length = call.shape[0]
     number = call.source("data", ("mask", value.origin, key_of(flat)), length, base=flat)
-    row: Axis = (Factor(length, number),) if length > 1 else ()
+    row: Axis = (Factor(length, number),)
     points = tuple(ids(call, axis) for axis in axes)
     if len(call.node.shapes) > 1:
         return tuple(

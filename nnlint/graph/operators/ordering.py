@@ -32,6 +32,8 @@ def sort(call: Call) -> tuple[Value, ...]:
         return (
             call.combine([value], (*axes[:place], plain_axis(length), *axes[place + 1 :]), mixed),
         ) * outputs
+    if length < 2:
+        return (UNKNOWN,) * outputs
     source = ids(call, axes[place])
     if value.points is not None and isinstance(value.points, int):
         # The order that undoes another one.
@@ -46,7 +48,7 @@ def sort(call: Call) -> tuple[Value, ...]:
         base=axes[place],
         index=(call.index, indices_at),
     )
-    axis = (Factor(length, number),) if length > 1 else ()
+    axis = (Factor(length, number),)
     found = (*axes[:place], axis, *axes[place + 1 :])
     ordered = Value(found, value.pinned, value.mixed, True, value.learned)
     positions = Value(found, value.pinned, value.mixed, True, value.learned, source)
