@@ -20,7 +20,7 @@ from nnlint.static.source import Source, SourceError
 
 
 class Document(Protocol):
-    """One file, or a notebook that an editor holds."""
+    """One file, or what an editor holds."""
 
     # What the rules read.
     source: Source
@@ -43,14 +43,18 @@ class Document(Protocol):
     def outward(self, finding: Finding) -> Finding:
         """A finding in the script as one in the file."""
 
-    def repaired(self, chosen: Sequence[Fix]) -> bytes:
-        """The file with compatible fixes applied; with none, what it is to be written back as."""
-
     def compile_error(self) -> str:
         """Why Python would not compile it; empty if it would."""
 
 
-def read(data: bytes, filename: str) -> Document:
+class File(Document, Protocol):
+    """A document that can be written back."""
+
+    def repaired(self, chosen: Sequence[Fix]) -> bytes:
+        """The file with compatible fixes applied; with none, what it is to be written back as."""
+
+
+def read(data: bytes, filename: str) -> File:
     """The document in the bytes of a file; raises SourceError if they hold none."""
     if not is_notebook(filename):
         return PythonFile(data, filename)

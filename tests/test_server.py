@@ -1,0 +1,184 @@
+"""The language server, driven by a real client over its standard input and output."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_lsp
+from lsprotocol import types
+from pytest_lsp import ClientServerConfig, LanguageClient
+
+LOOP = """\
+import torch
+from torch import nn
+
+model = nn.Linear(3, 2)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for x, y in loader:
+    loss = nn.functional.cross_entropy(model(x).softmax(-1), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+BUG = 'note = "😀 漢字"; loss = nn.functional.cross_entropy(model(x).softmax(-1), y)'
+
+
+@pytest_lsp.fixture(config=ClientServerConfig(server_command=[sys.executable, "-m", "nnlint", "server"]))
+async def client(lsp_client: LanguageClient) -> AsyncIterator[None]:
+    @lsp_client.feature(types.CLIENT_REGISTER_CAPABILITY)
+    def register(params: types.RegistrationParams) -> None:
+        assert [entry.method for entry in params.registrations] == [types.WORKSPACE_DID_CHANGE_WATCHED_FILES]
+
+    await lsp_client.initialize_session(
+        types.InitializeParams(
+            capabilities=pytest_lsp.client_capabilities("visual-studio-code"), root_uri=None
+        )
+    )
+    yield
+    await lsp_client.shutdown_session()
+
+
+async def _opened(client: LanguageClient, path: Path, text: str) -> list[types.Diagnostic]:
+    document = types.TextDocumentItem(path.as_uri(), "python", 1, text)
+    client.text_document_did_open(types.DidOpenTextDocumentParams(document))
+    return await _published(client, path.as_uri())
+
+
+async def _published(client: LanguageClient, uri: str) -> list[types.Diagnostic]:
+    await client.wait_for_notification(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
+    return list(client.diagnostics.get(uri, ()))
+
+
+def _changed(client: LanguageClient, path: Path, version: int, text: str) -> None:
+    client.text_document_did_change(
+        types.DidChangeTextDocumentParams(
+            types.VersionedTextDocumentIdentifier(version, path.as_uri()),
+            [types.TextDocumentContentChangeWholeDocument(text)],
+        )
+    )
+
+
+async def _actions(
+    client: LanguageClient, path: Path, where: types.Range
+) -> list[types.CodeAction | types.Command]:
+    return list(
+        await client.text_document_code_action_async(
+            types.CodeActionParams(
+                types.TextDocumentIdentifier(path.as_uri()), where, types.CodeActionContext(diagnostics=[])
+            )
+        )
+        or ()
+    )
+
+
+def _edited(text: str, edits: list[types.TextEdit]) -> str:
+    """The text with edits applied as a client applies them: columns count UTF-16 units."""
+    lines = text.splitlines(keepends=True)
+    for edit in sorted(edits, key=lambda edit: edit.range.start, reverse=True):
+        start, end = edit.range.start, edit.range.end
+        head = lines[start.line].encode("utf-16-le")[: 2 * start.character].decode("utf-16-le")
+        tail = lines[end.line].encode("utf-16-le")[2 * end.character :].decode("utf-16-le")
+        lines[start.line : end.line + 1] = [head + edit.new_text + tail]
+    return "".join(lines)
+
+
+async def test_what_is_typed_is_looked_at(client: LanguageClient, tmp_path: Path) -> None:
+    path = tmp_path / "train.py"
+    (found,) = await _opened(client, path, LOOP)
+    assert (found.code, found.range.start.line, found.source) == ("NNL201", 6, "nnlint")
+    for version in range(2, 6):
+        _changed(client, path, version, LOOP.replace(".softmax(-1)", "") + "#" * version)
+    assert await _published(client, path.as_uri()) == []
+
+
+async def test_columns_are_right_after_emoji_and_chinese(client: LanguageClient, tmp_path: Path) -> None:
+    text = LOOP.replace("loss = nn.functional.cross_entropy(model(x).softmax(-1), y)", BUG)
+    (found,) = await _opened(client, tmp_path / "train.py", text)
+    line = text.splitlines()[found.range.start.line].encode("utf-16-le")
+    start, end = (2 * place.character for place in (found.range.start, found.range.end))
+    assert line[start:end].decode("utf-16-le").startswith(("model(x).softmax", "nn.functional"))
+
+
+async def test_fixes_ignores_and_pages_are_offered_where_the_cursor_is(
+    client: LanguageClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "train.py"
+    text = LOOP.replace("loss.backward()", "total = loss; history.append(loss)\n    loss.backward()").replace(
+        "for x, y in loader:", "history = []\nfor x, y in loader:"
+    )
+    found = await _opened(client, path, text)
+    retained = next(entry for entry in found if entry.code == "NNL306")
+    actions = await _actions(client, path, retained.range)
+    titles = [action.title for action in actions]
+    assert any(title.startswith("NNL306: ignore") for title in titles)
+    assert any("open the rule's page" in title for title in titles)
+    for action in actions:
+        if not isinstance(action, types.CodeAction) or action.edit is None or not action.edit.changes:
+            continue
+        after = _edited(text, action.edit.changes[path.as_uri()])
+        _changed(client, path, 9, after)
+        left = [entry.code for entry in await _published(client, path.as_uri())]
+        assert "NNL306" not in left, action.title
+        _changed(client, path, 10, text)
+        await _published(client, path.as_uri())
+
+
+async def test_hovering_a_finding_shows_its_page(client: LanguageClient, tmp_path: Path) -> None:
+    path = tmp_path / "train.py"
+    (found,) = await _opened(client, path, LOOP)
+    place = types.TextDocumentIdentifier(path.as_uri())
+    hover = await client.text_document_hover_async(types.HoverParams(place, found.range.start))
+    assert hover is not None
+    assert isinstance(hover.contents, types.MarkupContent)
+    assert "## Why this is bad" in hover.contents.value
+    nothing = await client.text_document_hover_async(types.HoverParams(place, types.Position(0, 0)))
+    assert nothing is None
+
+
+async def test_settings_files_are_read_again_when_they_change(client: LanguageClient, tmp_path: Path) -> None:
+    path = tmp_path / "train.py"
+    assert len(await _opened(client, path, LOOP)) == 1
+    settings = tmp_path / "nnlint.toml"
+    for text, expected in (('ignore = ["NNL201"]', 0), ('ignroe = ["NNL201"]', 0), ("", 1)):
+        settings.write_text(text)
+        event = types.FileEvent(settings.as_uri(), types.FileChangeType.Changed)
+        client.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams([event]))
+        assert len(await _published(client, path.as_uri())) == expected
+    assert any("did you mean `ignore`" in message.message for message in client.messages)
+
+
+async def test_a_broken_text_is_one_diagnostic_and_the_server_lives(
+    client: LanguageClient, tmp_path: Path
+) -> None:
+    (found,) = await _opened(client, tmp_path / "broken.py", LOOP + "def (:\n")
+    assert found.code == "NNL000"
+    assert len(await _opened(client, tmp_path / "train.py", LOOP)) == 1
+
+
+async def test_a_notebook_is_one_script_told_by_cell(client: LanguageClient, tmp_path: Path) -> None:
+    uri = (tmp_path / "train.ipynb").as_uri()
+    head, tail = LOOP.split("for x", 1)
+    texts = ["%matplotlib inline\n" + head, "for x" + tail]
+    cells = [f"{uri}#c{number}" for number in range(2)]
+    client.notebook_document_did_open(
+        types.DidOpenNotebookDocumentParams(
+            types.NotebookDocument(
+                uri,
+                "jupyter-notebook",
+                1,
+                [types.NotebookCell(types.NotebookCellKind.Code, cell) for cell in cells],
+            ),
+            [
+                types.TextDocumentItem(cell, "python", 1, text)
+                for cell, text in zip(cells, texts, strict=True)
+            ],
+        )
+    )
+    await _published(client, cells[0])
+    await asyncio.sleep(0.5)
+    assert not client.diagnostics.get(cells[0])
+    (found,) = client.diagnostics[cells[1]]
+    assert (found.code, found.range.start.line) == ("NNL201", 1)
