@@ -20,6 +20,6 @@ def server() -> None:
     except ImportError as error:
         fail(f"the language server needs pygls ({error}): pip install 'nnlint[server]'")
     # Copies, since pygls closes what it is given, and whatever prints must not speak into the protocol.
-    reading, writing = (os.fdopen(os.dup(number), mode) for number, mode in ((0, "rb"), (1, "wb")))
+    reading, writing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     make_server().start_io(reading, writing)
