@@ -12,7 +12,7 @@ from nnlint.static.attacks import searches_inputs
 from nnlint.static.metrics import Better, announces, better, better_by_name, never_negative
 from nnlint.static.monitors import monitors, save_intervals
 from nnlint.static.objectives import objectives, score_functions
-from nnlint.static.selections import Selection, comparisons, selections, selects_weights
+from nnlint.static.selections import Selection, comparisons, selections, selects_weights, unmoved
 from nnlint.static.values import Kind
 
 if TYPE_CHECKING:
@@ -26,6 +26,14 @@ class BestMetricDirection(Rule):
         for found in selections(script):
             if _is_selection(script, found):
                 yield from self._judge(script, found)
+        for kept in unmoved(script):
+            yield self.problem(
+                kept.node,
+                f"`{kept.best_name}` is never set to `{kept.name}` and stays at {kept.start:g}, so every "
+                f"result that beats that is saved, and the last one is kept instead of the best; write "
+                f"`{kept.best_name} = {kept.name}` here",
+                related=((kept.made, "set here, and never again"),),
+            )
         for monitor in monitors(script):
             yield self.problem(
                 monitor.node,

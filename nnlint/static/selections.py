@@ -3,6 +3,7 @@ saving."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -255,6 +256,40 @@ def _of_lists(script: ScriptModel) -> Iterator[Selection]:
                         keeps=keeps,
                         frame=frame,
                     )
+
+
+# -- a best that is never replaced ------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class Unmoved:
+    """A test that keeps weights where `name` beats `best_name`, which nothing in the file sets again."""
+
+    node: cst.Comparison
+    name: str
+    best_name: str
+    start: float
+    made: cst.CSTNode
+
+
+def unmoved(script: ScriptModel) -> Iterator[Unmoved]:
+    """Every place that saves what beats the best so far, and leaves the best as it was."""
+    for frame in script.branches:
+        loop = frame.parent.loop() if frame.parent is not None else None
+        if loop is None or frame.value is None or not frame.branch or not _keeps_weights(script, frame):
+            continue
+        for test in comparisons(frame.value):
+            for node, (best_node, best), (new_node, new), _ in _readings(test):
+                name, start = _last(best_node), _number(best)
+                if "best" not in name.lower() or start is None or new.kind is Kind.CONST:
+                    continue
+                made = {id(fact.node): fact for fact in script.facts if fact.name == name}
+                written = re.findall(rf"\b{name}\b\s*(?:[-+*/:]?=(?!=)|,[^=\n]*=(?!=))", script.source.text)
+                if len(made) == len(written) == 1:
+                    fact = next(iter(made.values()))
+                    if fact.kind in {"name", "attribute"} and fact.time < loop.start:
+                        text = script.text(best_node)
+                        yield Unmoved(node, script.text(new_node), text, start, fact.node)
 
 
 def _keeps_weights(script: ScriptModel, frame: Frame) -> bool:
