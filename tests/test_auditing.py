@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from support import CHECKOUT, python
-
-torch = pytest.importorskip("torch")
-
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.experiments.ramp import RAMP, Ramp, Range, read
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import argument, constant
 from nnlint.static.updates import trained
 from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 # Optimizer -> the largest rate that is in use.
@@ -18,10 +20,32 @@ LARGEST = {
     "SGD": 1.0, "Adam": 0.1, "AdamW": 0.1, "NAdam": 0.1, "RAdam": 0.1, "Adamax": 0.1, "RMSprop": 0.1,
 }  # fmt: skip
 SMALLEST = 1e-7
+# A rate so many times below the one at which the loss falls fastest trains, but slowly.
+SLOW = 1000.0
 
 
 class SuspiciousLearningRate(Rule):
     words = ("optim",)
+    continuations = (RAMP,)
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        trajectory = seen.trajectories.get(RAMP.name)
+        ramp = trajectory.measure(Ramp) if trajectory else None
+        found = read(ramp) if ramp is not None else None
+        if ramp is None or found is None:
+            return
+        if found.diverges is not None and ramp.own >= found.diverges:
+            what = f"diverges from a rate of {found.diverges:.1g} on"
+        elif ramp.own * SLOW < found.steepest:
+            what = f"falls fastest at a rate of {found.steepest:.1g}, more than {SLOW:g} times this one"
+        else:
+            return
+        yield Sighting(
+            ramp.place,
+            f"{ramp.optimizer} steps with a learning rate of {ramp.own:g}; in a range test through this loop "
+            f"the loss {what}; {found.suggestion:.1g} is what the test suggests",
+            evidence=_curve(ramp, found),
+        )
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         scheduled = _scheduled(script)
@@ -62,3 +86,14 @@ def _scheduled(script: ScriptModel) -> set[int]:
 
 def _named(call: Value) -> list[Value]:
     return [value for key, value in call.kwargs.items() if key == "optimizer"]
+
+
+def _curve(ramp: Ramp, found: Range) -> dict[str, object]:
+    """The curve and what was read from it, for the reader's own eyes."""
+    return {
+        "rates": list(ramp.rates),
+        "losses": [str(loss) for loss in ramp.losses],
+        "steepest": found.steepest,
+        "diverges": found.diverges,
+        "suggestion": found.suggestion,
+    }

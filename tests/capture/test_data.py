@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
-
 from nnlint.capture.plan import Request
 from nnlint.capture.supervise import capture
 from nnlint.experiments.data import DATA, Data
