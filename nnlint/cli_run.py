@@ -36,12 +36,21 @@ Exit status: 0 nothing found; 1 findings; 2 something could not be examined."""
     context_settings={"allow_interspersed_args": False},
 )
 @target
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="EXPERIMENT",
+    help="Do this experiment and no other (can be given again): overfit, baseline, health …",
+)
+@click.option("--skip", multiple=True, metavar="EXPERIMENT", help="Leave this experiment out.")
 @selection
 @output
 def run(
     script: str | None,
     arguments: tuple[str, ...],
     module: str | None,
+    only: tuple[str, ...],
+    skip: tuple[str, ...],
     select: tuple[str, ...],
     extend_select: tuple[str, ...],
     ignore: tuple[str, ...],
@@ -52,6 +61,7 @@ def run(
     **limits: Any,
 ) -> None:
     """Run SCRIPT with its ARGUMENTS to its first training step, and examine that step and its source."""
+    from nnlint.chosen import ChoiceError
     from nnlint.examine import examine
 
     what = request(script, arguments, module, **limits)
@@ -59,7 +69,10 @@ def run(
         (what.target,), select, extend_select, ignore, output_format, config, isolated
     )
     with bar(what.seconds) as progress:
-        report, seen = examine(linter, what, progress)
+        try:
+            report, seen = examine(linter, what, progress, only=only, skip=skip)
+        except ChoiceError as error:
+            fail(str(error))
     render = reporter(settings.output_format)
     if render is None:
         fail(f"there is no reporter {settings.output_format}")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnlint.capture.plan import Continuation, Request
 from nnlint.capture.supervise import Capture, Progress, capture
+from nnlint.chosen import chosen
 from nnlint.engine import Linter
 from nnlint.finding import Finding, NotRun, Report, Tier
 from nnlint.judge import further, judge, shortest
@@ -23,11 +24,20 @@ TIERS = ("S", "G", "E")
 
 
 def examine(
-    linter: Linter, what: Request, progress: Callable[[Progress], None] | None = None
+    linter: Linter,
+    what: Request,
+    progress: Callable[[Progress], None] | None = None,
+    *,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
 ) -> tuple[Report, Capture]:
-    """Run the script, and report what all tiers find in it and in the files that the run has led to."""
+    """Run the script, and report what all tiers find in it and in the files that the run has led to.
+
+    `only` and `skip` name experiments; ChoiceError if there is none of that name.
+    """
     started = time.perf_counter()
     rules = [rule for rule in linter.rules if {"E", "G"}.intersection(rule.page.tiers)]
+    rules = chosen(rules, only, skip)
     graphs = any("G" in rule.page.tiers for rule in rules)
     if what.trace:
         rules = [rule for rule in rules if "G" in rule.page.tiers]

@@ -1,0 +1,52 @@
+"""`--only` and `--skip`: which experiments a run does, by the names of the modules of nnlint.experiments."""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from nnlint import experiments
+from nnlint.rule import Rule
+
+
+class ChoiceError(Exception):
+    """A name that no experiment has; the message is one line."""
+
+
+def names() -> tuple[str, ...]:
+    """The experiments that rules are made of."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(experiments.__path__)))
+
+
+def chosen(rules: Sequence[Rule], only: Sequence[str], skip: Sequence[str]) -> list[Rule]:
+    """The rules without those whose experiments are not wanted; what judges no experiment stays."""
+    wanted, unwanted = ({_known(name) for name in some} for some in (only, skip))
+    return [
+        rule
+        for rule in rules
+        if not (uses := used_by(rule)) or (not uses & unwanted and (not wanted or uses & wanted))
+    ]
+
+
+def used_by(rule: Rule) -> set[str]:
+    """The experiments that a rule judges: those that its module imports."""
+    known = set(names())
+    module = sys.modules[type(rule).__module__]
+    origins = [
+        value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", "")
+        for value in vars(module).values()
+    ]
+    prefix = f"{experiments.__name__}."
+    return {origin.removeprefix(prefix) for origin in origins if str(origin).startswith(prefix)} & known
+
+
+def _known(name: str) -> str:
+    name = name.replace("-", "_")
+    if name not in names():
+        close = difflib.get_close_matches(name, names(), 1)
+        hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names())}"
+        raise ChoiceError(f"there is no experiment {name}{hint}")
+    return name

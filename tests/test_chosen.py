@@ -1,0 +1,41 @@
+"""`--only` and `--skip`."""
+
+from __future__ import annotations
+
+import pytest
+from support import every_rule
+
+from nnlint.chosen import ChoiceError, chosen, names, used_by
+
+RULES = every_rule().rules
+
+
+def _names(*, only: tuple[str, ...] = (), skip: tuple[str, ...] = ()) -> set[str]:
+    return {rule.page.name for rule in chosen(RULES, only, skip)}
+
+
+def test_without_a_choice_every_rule_stays() -> None:
+    assert _names() == {rule.page.name for rule in RULES}
+
+
+def test_an_experiment_takes_its_rules_with_it_and_no_others() -> None:
+    gone = _names() - _names(skip=("overfit",))
+    assert "overfit-small-batch" in gone
+    assert "chart-dependencies" not in gone
+    assert "output-shape" not in gone
+
+
+def test_only_keeps_what_needs_no_experiment() -> None:
+    kept = _names(only=("dependencies",))
+    assert {"chart-dependencies", "output-shape"} <= kept
+    assert not {"overfit-small-batch", "input-independent-baseline"} & kept
+
+
+def test_every_rule_with_continuations_belongs_to_an_experiment() -> None:
+    assert [rule.page.name for rule in RULES if rule.continuations and not used_by(rule)] == []
+
+
+def test_a_name_that_nobody_has_is_an_error_with_a_suggestion() -> None:
+    assert "overfit" in names()
+    with pytest.raises(ChoiceError, match="did you mean overfit"):
+        chosen(RULES, ("overfitt",), ())
