@@ -69,7 +69,7 @@ def test_smoothing_has_no_bias_at_the_start() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "says"), [(1e-6, "more than 1000 times"), (0.05, ""), (50.0, "diverges from a rate")]
+    ("rate", "says"), [(1e-5, "more than 1000 times"), (0.05, ""), (50.0, "diverges from a rate")]
 )
 def test_the_rate_of_a_script(rate: float, says: str, tmp_path: Path) -> None:
     script = tmp_path / "train.py"
