@@ -6,6 +6,7 @@ import sys
 import sysconfig
 import weakref
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -189,6 +190,7 @@ def user_place() -> Place | None:
     return None
 
 
+@cache
 def is_library(filename: str) -> bool:
     """Whether a file is Python's, an installed package's or nnlint's."""
     return filename.startswith(_OTHERS) or "/site-packages/" in filename or "/dist-packages/" in filename

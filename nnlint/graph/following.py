@@ -47,10 +47,11 @@ def following(recorder: Recorder) -> Iterator[None]:
             recorder.touched(tensor)
         return call(tensor)
 
-    # Compiled code is not seen, and torch.compile refuses some of it under a mode.
-    torch.compiler.set_stance("force_eager")
     with ExitStack() as stack:
-        stack.callback(torch.compiler.set_stance, "default")
+        if "torch._dynamo" in sys.modules:
+            # Compiled code is not seen, and torch.compile refuses some of it under a mode.
+            torch.compiler.set_stance("force_eager")
+            stack.callback(torch.compiler.set_stance, "default")
         stack.enter_context(_optimizers(recorder))
         stack.enter_context(recorder.running.heard())
         stack.enter_context(_around(torch.autograd, "backward", backward))

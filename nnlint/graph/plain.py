@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import operator
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import fx
 
 from nnlint.graph.nodes import Argument, Graph, Node, Output, Ref
+from nnlint.graph.schemas import schema_of
 
 if TYPE_CHECKING:
     from nnlint.graph.record import Recorder
@@ -16,6 +18,17 @@ if TYPE_CHECKING:
 
 def plain(recorder: Recorder, cut: bool = False) -> Graph:
     """The graph as it is so far; `cut` as in nodes.Graph."""
+    # Thousands of new objects would have the collector go through all of torch's, several times.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _plain(recorder, cut)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _plain(recorder: Recorder, cut: bool) -> Graph:
     refs: dict[fx.Node, Ref] = {}
     nodes: list[Node] = []
     recorded: list[Any]
@@ -64,19 +77,14 @@ def _node(node: fx.Node, refs: dict[fx.Node, Ref]) -> Node:
 
 
 def _arguments(node: fx.Node, refs: dict[fx.Node, Ref]) -> dict[str, Argument]:
-    schema = getattr(node.target, "_schema", None)
+    schema = schema_of(node.target)
     if schema is None:
         given = {str(number): _argument(value, refs) for number, value in enumerate(node.args)}
         return given | {name: _argument(value, refs) for name, value in node.kwargs.items()}
     arguments: dict[str, Argument] = {}
-    for number, entry in enumerate(schema.arguments):
-        if number < len(node.args):
-            value: Any = node.args[number]
-        elif entry.name in node.kwargs:
-            value = node.kwargs[entry.name]
-        else:
-            value = entry.default_value if entry.has_default_value() else None
-        arguments[entry.name] = _argument(value, refs)
+    for number, (name, default) in enumerate(schema.arguments):
+        value = node.args[number] if number < len(node.args) else node.kwargs.get(name, default)
+        arguments[name] = _argument(value, refs)
     return arguments
 
 

@@ -18,13 +18,9 @@ from nnlint.graph.following import following
 from nnlint.graph.named import Names
 from nnlint.graph.plain import plain
 from nnlint.graph.running import Frame, Running, found
+from nnlint.graph.schemas import Schema, schema_of
 from nnlint.graph.values import Values, held_weakly, shares_memory
 from nnlint.graph.views import View, geometry, split_offset
-
-_INPLACE_VIEW = torch.Tag.inplace_view
-_EMPTY = frozenset(
-    getattr(torch.ops.aten, name).default for name in ("empty_like", "new_empty", "empty_strided")
-) | {torch.ops.aten.empty.memory_format, torch.ops.aten.new_empty_strided.default}
 
 
 def unseen(*sources: Any) -> Any:
@@ -41,6 +37,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     # Without this, torch refuses higher-order operators (flex_attention, cond) under a mode.
     supports_higher_order_operators = True
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Nothing is compiled while we record, and torch's guard against it costs time at every operator.
+        return False
 
     def __init__(self, batch: int = 0) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -148,15 +149,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for tensor in _tensors(output):
                 self._keep_gradient(tensor)
             return output
-        schema = getattr(func, "_schema", None)
+        schema = schema_of(func)
         read: list[torch.Tensor] = []
         # An operator in place may be what fills it; one that reads no numbers needs none.
-        self._reads = not (schema is None or schema.is_mutable or _reads_no_numbers(func))
+        self._reads = schema is not None and schema.reads
         self._fresh = func is torch.ops.aten.lift_fresh.default
         arguments = self._converted(args, read)
         named = self._converted(kwargs, read)
         grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in read)
-        written = _written(schema, args, kwargs) if schema is not None and schema.is_mutable else []
+        written = _written(schema, args, kwargs)
         before = {id(tensor): tuple(tensor.shape) for tensor in written}
         output = func(*args, **kwargs)
         if func is torch.ops.aten._local_scalar_dense.default:
@@ -181,7 +182,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             value = node if single else self._item(node, number, tensor)
             position = None if single else number
             if id(tensor) in before:
-                if func.tags and _INPLACE_VIEW in func.tags:
+                if schema is not None and schema.reshapes:
                     view = View(func, arguments, 0, position, geometry(tensor), before[id(tensor)])
                     self.values.view(tensor, value, tensor, view)
                 else:
@@ -225,7 +226,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if isinstance(value, torch.Tensor):
             read.append(value)
             node = self._node(value)
-            if node.target in _EMPTY and self._reads and value.numel():
+            if self._reads and _is_empty(node) and value.numel():
                 # A kernel of the user's has got it, and nobody saw what it wrote.
                 why = "memory is filled by something that is not an operator"
                 node = self._unknown(value, self._unseen(value, why))
@@ -346,21 +347,18 @@ def record(
     return plain(recorder)
 
 
-def _reads_no_numbers(func: Any) -> bool:
-    """Whether it looks at the form of its arguments only: views, and tensors of the same size."""
-    name = func._schema.name.rpartition("::")[2]
-    views = any(entry.alias_info is not None for entry in func._schema.returns)
-    return views or name.endswith("_like") or name.startswith("new_")
-
-
-def _written(schema: Any, args: Any, kwargs: Any) -> list[torch.Tensor]:
+def _written(schema: Schema | None, args: Any, kwargs: Any) -> list[torch.Tensor]:
     """The tensors that the operator writes to, in the order of its schema."""
-    tensors = []
-    for number, argument in enumerate(schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            value = args[number] if number < len(args) else kwargs.get(argument.name)
-            tensors += list(_tensors(value))
+    tensors: list[torch.Tensor] = []
+    for number, name in schema.written if schema is not None else ():
+        tensors += _tensors(args[number] if number < len(args) else kwargs.get(name))
     return tensors
+
+
+def _is_empty(node: fx.Node) -> bool:
+    """Whether it gives memory that holds nothing yet."""
+    schema = schema_of(node.target) if node.op == "call_function" else None
+    return schema is not None and schema.empty
 
 
 def _tensors(value: Any) -> Iterator[torch.Tensor]:
