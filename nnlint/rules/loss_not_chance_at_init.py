@@ -19,7 +19,7 @@ _FAR = {
     "binary_cross_entropy": _SCORES,
     "binary_cross_entropy_with_logits": _SCORES,
     "kl_div": 2 * _SCORES,
-    "mse_loss": 20.0,
+    "mse_loss": 12.0,
     "l1_loss": 5.0,
     "smooth_l1_loss": 8.0,
     "huber_loss": 8.0,
