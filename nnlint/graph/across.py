@@ -55,14 +55,21 @@ def _all(step: GraphStep) -> list[Crossing]:
         reached |= value.mixed
     found: list[Crossing] = []
     kinds: dict[int, str] = {}
+    scores: dict[int, Mixing] = {}
     for number, mixing in enumerate(step.mixings):
-        if mixing.context or not reached >> number & 1 or _meant(step, mixing):
+        if mixing.context or not reached >> number & 1:
+            continue
+        if _meant(step, mixing):
+            scores[number] = mixing
             continue
         # What follows from another mixing is that one's fault, unless it is of the same kind.
         before = {kind for bit, kind in kinds.items() if mixing.after >> bit & 1}
         if before - {mixing.kind}:
             continue
         kinds[number] = mixing.kind
+        if mixing.kind == "attention":
+            # Told where the scores were made of which these are the weights.
+            mixing = next((made for bit, made in scores.items() if mixing.after >> bit & 1), mixing)
         prediction = next(ref for ref, value in predictions if value.mixed >> number & 1)
         found.append(Crossing(mixing, prediction, _rule(step, mixing)))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnlint.graph.axes import Axes, Value, carries, joined, plain, plain_axis
+from nnlint.graph.axes import Axes, Value, carries, joined, plain, plain_axis, size
 from nnlint.graph.call import Call
 from nnlint.graph.operators.registry import rule
 
@@ -37,7 +37,11 @@ def convolution(call: Call) -> Value:
         kernels = [axis for axis in kernel if carries(axis)]
         mixed |= call.mix("convolution", [value, weight], "weight", weight.places()[0], kernels)
     values = [found for found in (value, weight, call.value("bias")) if found is not None]
-    return call.combine(values, (axes[0], channels, *plain(call.shape[2:])), mixed)
+    spatial = tuple(
+        axis if carries(axis) and size(axis) == length else plain_axis(length)
+        for axis, length in zip(axes[2:], call.shape[2:], strict=True)
+    )
+    return call.combine(values, (axes[0], channels, *spatial), mixed)
 
 
 @rule(

@@ -29,9 +29,8 @@ def sort(call: Call) -> tuple[Value, ...]:
         return (value.with_axes(found),) * outputs
     if any(factor.size > 1 for number, axis in enumerate(axes) if number != place for factor in axis):
         mixed = call.mix("sort", [value], "self", place, [axes[place]])
-        return (
-            call.combine([value], (*axes[:place], plain_axis(length), *axes[place + 1 :]), mixed),
-        ) * outputs
+        kept = axes[place] if call.name != "topk" else plain_axis(length)
+        return (call.combine([value], (*axes[:place], kept, *axes[place + 1 :]), mixed),) * outputs
     if length < 2:
         return (UNKNOWN,) * outputs
     source = ids(call, axes[place])
