@@ -28,8 +28,8 @@ class ClassImbalance(Rule):
             yield Sighting(
                 rivals.place,
                 f"{rivals.majority:.0%} of the targets are of one class, and after {rivals.steps} steps the "
-                f"model answers with one for {rivals.predicted:.0%} of the samples: its accuracy looks "
-                f"good and its balanced accuracy is {rivals.model:.2f}; weigh the classes in the loss, or draw them "
-                "evenly with a WeightedRandomSampler, and watch a balanced figure",
+                f"model answers with one for {rivals.predicted:.0%} of the samples: its accuracy looks good "
+                f"and its balanced accuracy is {rivals.model:.2f}; weigh the classes in the loss, or draw "
+                "them evenly with a WeightedRandomSampler, and watch a balanced figure",
                 evidence={"majority": rivals.majority, "balanced accuracy": rivals.model},
             )

@@ -43,6 +43,7 @@ class SimpleBaseline(Rule):
                 f"after {rivals.steps} steps the model is no better than a constant and stands still "
                 f"({figure} {rivals.model:.3g}, a constant's is {rivals.constant:.3g}), and a linear fit to "
                 f"the same batches reaches {rivals.linear:.3g}: the inputs hold what is asked for and the "
-                "training does not find it; look at the learning rate, at the scale of the inputs and at what reaches the loss",
+                "training does not find it; look at the learning rate, at the scale of the inputs and at "
+                "what reaches the loss",
                 evidence={"model": rivals.model, "constant": rivals.constant, "linear": rivals.linear},
             )
