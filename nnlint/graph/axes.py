@@ -41,11 +41,10 @@ class Value:
     behind.
 
     `learned`: a parameter is behind it. For integers, `points` names the source whose positions they are,
-    each
-    a position of the same sample as the element itself; for a table of positions (`nonzero`), one for each
-    column. `counts`: it is 0, 1, 2 … along its only axis, or along the last of several. `origin` is the node and output that made the
-    numbers,
-    before views and casts; `undoes` the origin of the index whose inverse it is.
+    each a position of the same sample as the element itself; for a table of positions (`nonzero`), one
+    for each column. `counts`: it is 0, 1, 2 … along its only axis, or along the last of several. `origin`
+    is the node and output that made the numbers, before views and casts; `undoes` the origin of the index
+    whose inverse it is.
     """
 
     axes: Axes | None

@@ -45,11 +45,12 @@ class Source:
 class Mixing:
     """An operation at which the value of one sample reaches others.
 
-    `kind` says how: "reduction", "softmax", "contraction", "attention", "recurrence", "scan", "convolution",
-    "normalisation", "regroup", "selection", "permuted", "interleaved", "gather", "scatter", "sort",
-    "transform", "batch statistics". `argument` is the value in which the samples stood side by side, along
-    `place`. `cut` is the view that had split the batch axis before (-1: none). `context`: meant to mix, as batch norm and mixup are.
-    `learned`: a parameter is behind it. `after` has a bit for every mixing behind its arguments.
+    `kind` says how: "reduction", "softmax", "contraction", "attention", "recurrence", "scan",
+    "convolution", "normalisation", "regroup", "selection", "permuted", "interleaved", "gather",
+    "scatter", "sort", "transform", "batch statistics". `argument` is the value in which the samples stood
+    side by side, along `place`. `cut` is the view that had split the batch axis before (-1: none).
+    `context`: meant to mix, as batch norm and mixup are. `learned`: a parameter is behind it. `after` has
+    a bit for every mixing behind its arguments.
     """
 
     node: int
