@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
 import json
@@ -20,7 +21,7 @@ from nnlint.cli_project import baseline as baseline_command
 from nnlint.cli_project import completion, schema
 from nnlint.cli_run import run
 from nnlint.cli_server import server
-from nnlint.options import fail, load_linter, output, selection, wants_color
+from nnlint.options import fail, load_linter, output, rule_names, selection, wants_color
 from nnlint.reporters import Render, reporter, statistics_reporter
 
 if TYPE_CHECKING:
@@ -78,16 +79,18 @@ def cli() -> None:
     """
 
 
-class _Check(click.Command):
-    """Takes the first word if it is no command, so that all commands are ways to complete it."""
+def _paths_or_commands(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What the first word may be, as `check` may be left out; then files and folders."""
+    from click.shell_completion import CompletionItem
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        items = super().shell_complete(ctx, incomplete)
-        return items if ctx.params.get("paths") else [*cli.shell_complete(ctx, incomplete), *items]
+    files = CompletionItem(incomplete, type="file")
+    if ctx.params.get("paths") or ctx.parent is None:
+        return [files]
+    return [*cli.shell_complete(ctx.parent, incomplete), files]
 
 
-@cli.command(cls=_Check, epilog=EXAMPLES, short_help="Check files and folders; may be left out.")
-@click.argument("paths", nargs=-1, type=click.Path(allow_dash=True))
+@cli.command(epilog=EXAMPLES, short_help="Check files and folders; may be left out.")
+@click.argument("paths", nargs=-1, shell_complete=_paths_or_commands)
 @selection
 @click.option(
     "--fix", is_flag=True, help="Apply safe fixes and report what is left; `-` is written to stdout."
@@ -179,12 +182,13 @@ def _diff(linter: Linter, paths: tuple[str, ...], unsafe: bool) -> int:
 def _watch(linter: Linter, paths: tuple[str, ...], render: Render) -> int:
     from nnlint.watching import reports
 
-    for report in reports(linter, paths):
-        if sys.stdout.isatty():
-            click.clear()
-        click.echo(render(report, color=wants_color()), nl=False, color=True)
-        click.echo("Watching for changes; Ctrl-C ends.", err=True)
-        sys.stdout.flush()
+    with contextlib.suppress(KeyboardInterrupt):
+        for report in reports(linter, paths):
+            if sys.stdout.isatty():
+                click.clear()
+            click.echo(render(report, color=wants_color()), nl=False, color=True)
+            click.echo("Watching for changes; Ctrl-C ends.", err=True)
+            sys.stdout.flush()
     return 0
 
 
@@ -208,7 +212,7 @@ def _show_files(linter: Linter, paths: tuple[str, ...]) -> int:
 
 
 @cli.command()
-@click.argument("rule")
+@click.argument("rule", shell_complete=rule_names)
 def explain(rule: str) -> None:
     """Explain one rule, by code or by name."""
     from nnlint.registry import SelectorError, find

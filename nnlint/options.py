@@ -26,7 +26,7 @@ def _comma_list(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
     return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
 
 
-def _rule_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def rule_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """What a shell may put in the place of the beginning of a code or name."""
     from click.shell_completion import CompletionItem
 
@@ -46,7 +46,7 @@ def _rules(flag: str, text: str) -> Callable[[_Command], _Command]:
         multiple=True,
         metavar="RULES",
         callback=_comma_list,
-        shell_complete=_rule_names,
+        shell_complete=rule_names,
         help=text,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,21 +17,20 @@ PAUSE = 0.5
 _Stamps = dict[str, tuple[int, int]]
 
 
-def reports(linter: Linter, paths: Sequence[str]) -> Iterator[Report]:
-    """The report on the paths, now and after each change, until Ctrl-C. Only what changed is linted again."""
+def reports(linter: Linter, paths: Sequence[str]) -> Generator[Report, None, None]:
+    """The report on the paths, now and after each change. Only what has changed is linted again."""
     known: dict[str, Report] = {}
     stamps: _Stamps = {}
-    with contextlib.suppress(KeyboardInterrupt):
-        for _ in _occasions(paths):
-            started = time.perf_counter()
-            found = linter.discover(paths)
-            now = _stamps(found.files)
-            changed = [name for name, stamp in now.items() if stamps.get(name) != stamp]
-            if changed or now.keys() != stamps.keys() or not stamps:
-                known = {name: report for name, report in known.items() if name in now}
-                known.update((name, linter.check([name])) for name in changed)
-                stamps = now
-                yield replace(_together(known), seconds=time.perf_counter() - started)
+    for _ in _occasions(paths):
+        started = time.perf_counter()
+        found = linter.discover(paths)
+        now = _stamps(found.files)
+        changed = [name for name, stamp in now.items() if stamps.get(name) != stamp]
+        if changed or now.keys() != stamps.keys() or not stamps:
+            known = {name: report for name, report in known.items() if name in now}
+            known.update((name, linter.check([name])) for name in changed)
+            stamps = now
+            yield replace(_together(known), seconds=time.perf_counter() - started)
 
 
 def _occasions(paths: Sequence[str]) -> Iterator[None]:
@@ -45,8 +44,11 @@ def _occasions(paths: Sequence[str]) -> Iterator[None]:
             yield
     # A file that is replaced by another, as editors do it, is only seen from its folder.
     folders = {path if path.is_dir() else path.parent for path in map(Path, paths)}
-    for _ in watchfiles.watch(*folders, debounce=200, raise_interrupt=True):
-        yield
+    watch = watchfiles.watch(*folders, debounce=200, rust_timeout=500, yield_on_timeout=True)
+    for number, changes in enumerate(watch):
+        # Once without a change: what came about between the first look and the first watch.
+        if changes or number == 0:
+            yield
 
 
 def _stamps(files: Sequence[Path]) -> _Stamps:
