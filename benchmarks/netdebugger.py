@@ -228,7 +228,7 @@ def main() -> None:
             for (case, *_), outcome in zip(found, outcomes, strict=True)
         )
         print(
-            f"{name}: {right} of {len(found)} right in {sum(outcome.seconds for outcome in outcomes):.0f} s"
+            f"{name}: {correct} of {len(found)} right in {sum(outcome.seconds for outcome in outcomes):.0f} s"
         )
 
 

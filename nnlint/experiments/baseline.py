@@ -44,9 +44,7 @@ def depends(real: Fit, zeroed: Fit) -> bool:
 
 
 def settled(real: Fit) -> bool:
-    """Whether a loss has come to what a constant prediction gives, or at least to rest, and stays there."""
-    if real.unbounded:
-        return not falls(real.losses, 0.0)
+    """Whether a loss has come to what a constant prediction gives, and stays there."""
     return abs(level(real.losses) - real.chance) < CONSTANT * abs(real.span) and not falls(
         real.losses, real.floor
     )

@@ -80,4 +80,5 @@ def falls(losses: Sequence[float], floor: float, part: float = 0.03) -> bool:
     half = losses[len(losses) // 2 :]
     quarter = max(3, len(half) // 4)
     before, after = median(half[:quarter]), median(half[-quarter:])
-    return before - after > part * max(before - floor, 1e-12)
+    # A loss that jumps must fall by more than it jumps.
+    return before - after > max(part * max(before - floor, 1e-12), noise(losses) / 2)

@@ -40,6 +40,8 @@ class InputIndependentBaseline(Rule):
             yield Skip("several optimizers step, and one loss does not speak for all of them")
         elif baseline.depends(real, zeroed):
             return
+        elif real.unbounded:
+            yield Skip(f"it is not known what guessing gives: {real.unbounded}")
         elif len(found) < 3 or real.optimizers == 0:
             yield Skip("too little could be run to tell")
         elif any(baseline.depends(*pair) for pair in found):
@@ -65,4 +67,6 @@ class InputIndependentBaseline(Rule):
 def _doubtful(seen: Capture) -> bool:
     """Whether one beginning is not enough evidence."""
     found = baseline.pairs(seen.trajectories)
-    return bool(found) and found[0][0].optimizers == 1 and not baseline.depends(*found[0])
+    if not found or found[0][0].optimizers != 1 or found[0][0].unbounded:
+        return False
+    return not baseline.depends(*found[0])

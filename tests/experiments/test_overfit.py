@@ -1,0 +1,100 @@
+"""What a trajectory is called, and when inputs count as used."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from nnlint.experiments import baseline
+from nnlint.experiments.fit import Fit, falls, level
+from nnlint.experiments.overfit import Course, course, learns
+
+random.seed(2)
+NOISE = [random.gauss(0, 0.01) for _ in range(200)]
+
+
+def _fit(losses: list[float], **changed: object) -> Fit:
+    values: dict[str, object] = {
+        "criteria": ("cross_entropy",),
+        "place": None,
+        "losses": tuple(losses),
+        "chance": 1.1,
+        "floor": 0.0,
+        "unbounded": "",
+        "weight": 1.0,
+        "direction": -0.5,
+        "optimizers": 1,
+        "spread": 0.1,
+        "samples": 10,
+        "rates": (0.1, 0.1),
+        "parameters": 1000,
+    }
+    return Fit(**{**values, **changed})  # type: ignore[arg-type]
+
+
+PLATEAU = [1.1 + jump for jump in NOISE]
+LEARNT = [1.3 * 0.97**step + jump for step, jump in enumerate(NOISE)]
+SLOW = [1.2 * 0.998**step + jump for step, jump in enumerate(NOISE)]
+ABOVE = [0.62 + 0.5 * 0.9**step + jump for step, jump in enumerate(NOISE)]
+RISING = [1.2 + 0.5 * (1 - 0.9**step) + jump for step, jump in enumerate(NOISE)]
+WILD = [3 + 2.5 * math.sin(step * 2.1) for step in range(200)]
+
+
+@pytest.mark.parametrize(
+    ("losses", "ended", "expected"),
+    [
+        (LEARNT, "steps", Course.LEARNT),
+        (SLOW, "steps", Course.FALLS),
+        (PLATEAU, "steps", Course.PLATEAUS),
+        (ABOVE, "steps", Course.PLATEAUS),
+        (RISING, "steps", Course.RISES),
+        (WILD, "steps", Course.OSCILLATES),
+        ([1.0, 8.0, 700.0, 1e9], "steps", Course.EXPLODES),
+        ([1.0, 8.0, math.nan], "not finite", Course.EXPLODES),
+        (LEARNT[:8], "seconds", Course.FALLS),
+    ],
+)
+def test_a_trajectory_has_a_name(losses: list[float], ended: str, expected: Course) -> None:
+    assert course(_fit(losses), ended) is expected
+
+
+def test_near_the_floor_is_learnt_wherever_the_floor_is() -> None:
+    smoothed = [0.62 + loss / 2 for loss in LEARNT]
+    assert course(_fit(smoothed, floor=0.62), "steps") is Course.LEARNT
+    assert course(_fit(smoothed), "steps") is not Course.LEARNT
+
+
+def test_a_flipped_sign_rises_though_the_number_falls() -> None:
+    falling = [-1.1 - 0.1 * step for step in range(100)]
+    assert course(_fit(falling, chance=-1.1, floor=0.0, weight=-1.0), "steps") is Course.RISES
+
+
+def test_a_second_try_must_come_clearly_further() -> None:
+    assert learns(_fit(LEARNT), 0.0)
+    assert not learns(_fit(PLATEAU), 0.0)
+    assert not learns(_fit(ABOVE), 0.4)
+    assert not learns(None, 0.0)
+
+
+def test_inputs_are_used_where_the_loss_comes_below_chance_or_below_the_zeroed_one() -> None:
+    assert baseline.depends(_fit(ABOVE), _fit(PLATEAU))
+    assert not baseline.depends(_fit(PLATEAU), _fit([*reversed(PLATEAU)]))
+    unknown = {"unbounded": "written by hand", "chance": math.nan, "floor": math.nan}
+    assert baseline.depends(_fit(ABOVE, **unknown), _fit(PLATEAU, **unknown))
+    assert not baseline.depends(_fit(PLATEAU, **unknown), _fit([*reversed(PLATEAU)], **unknown))
+
+
+def test_noise_is_no_gain() -> None:
+    noisy = [loss + 0.4 * math.sin(step * 2.1) for step, loss in enumerate(PLATEAU)]
+    unknown = {"unbounded": "written by hand", "chance": math.nan, "floor": math.nan}
+    lower = [loss - 0.15 for loss in noisy]
+    assert not baseline.depends(_fit(lower, **unknown), _fit(noisy, **unknown))
+
+
+def test_levels_and_slopes() -> None:
+    assert level([5.0] * 50 + [1.0] * 50) == 1.0
+    assert math.isnan(level([]))
+    assert falls(SLOW, 0.0)
+    assert not falls(PLATEAU, 0.0)
