@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.graph.nodes import Ref
+from nnlint.graph.sizes import sizes
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static import torch_api
 from nnlint.static.arguments import surely_absent
@@ -76,16 +77,17 @@ class LossBroadcast(Rule):
             sides = _sides(step, meeting)
             if sides is None:
                 continue
-            shapes = [list(step.shape(ref)) for ref in sides]
-            high = sides[0] if len(shapes[0]) > len(shapes[1]) else sides[1]
+            shapes = [f"[{', '.join(word for word, _ in sizes(step, ref))}]" for ref in sides]
+            names = [_called(step, ref) for ref in sides]
+            high = names[0] if len(step.shape(sides[0])) > len(step.shape(sides[1])) else names[1]
             yield Sighting(
                 step.nodes[meeting.node].place,
-                f"{step.called(sides[0])} is {shapes[0]} and {step.called(sides[1])} is {shapes[1]}, "
+                f"{names[0]} is {shapes[0]} and {names[1]} is {shapes[1]}, "
                 "and both "
                 "hold one number for each sample: they broadcast, so each sample's prediction is "
                 "compared with "
                 "every other sample's target and the model learns their mean; give both one shape, as in "
-                f"`squeeze(-1)` on {step.called(high)}",
+                f"`squeeze(-1)` on {high}",
                 related=step.came_from(),
                 evidence={"prediction": shapes[0], "target": shapes[1]},
             )
@@ -120,6 +122,12 @@ def _sides(step: GraphStep, meeting: Meeting) -> tuple[Ref, Ref] | None:
     ):
         return None
     return (first, second) if learned[0] else (second, first)
+
+
+def _called(step: GraphStep, ref: Ref) -> str:
+    name = step.called(ref)
+    made = any(output.ref == ref for output in step.predictions)
+    return "the prediction" if made and not name.startswith("`") else name
 
 
 def _unexpanded(step: GraphStep, ref: Ref) -> Ref:
