@@ -82,12 +82,9 @@ class LossBroadcast(Rule):
             high = names[0] if len(step.shape(sides[0])) > len(step.shape(sides[1])) else names[1]
             yield Sighting(
                 step.nodes[meeting.node].place,
-                f"{names[0]} is {shapes[0]} and {names[1]} is {shapes[1]}, "
-                "and both "
-                "hold one number for each sample: they broadcast, so each sample's prediction is "
-                "compared with "
-                "every other sample's target and the model learns their mean; give both one shape, as in "
-                f"`squeeze(-1)` on {high}",
+                f"{names[0]} is {shapes[0]} and {names[1]} is {shapes[1]}, and both hold one number for each "
+                "sample: they broadcast, so each sample's prediction is compared with every other sample's "
+                f"target and the model learns their mean; give both one shape, as in `squeeze(-1)` on {high}",
                 related=step.came_from(),
                 evidence={"prediction": shapes[0], "target": shapes[1]},
             )
