@@ -46,8 +46,8 @@ class RegularisationAudit(Rule):
         yield Sighting(
             settings.place,
             f"{' and '.join(causes)} hides the data from the model: on one batch, 60 steps bring the "
-            f"loss from {found.first:.3g} to {found.held:.3g} with it and to {found.plain:.3g} without; reduce "
-            "it, and add regularisation only once the model overfits",
+            f"loss from {found.first:.3g} to {found.held:.3g} with it and to {found.plain:.3g} without; "
+            "reduce it, and add regularisation only once the model overfits",
             evidence={"first": found.first, "with": found.held, "without": found.plain},
         )
 
