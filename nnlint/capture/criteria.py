@@ -25,8 +25,10 @@ _NAMES = (
     "kl_div",
     "multi_margin_loss",
 )
-_LOSSES: dict[Callable[..., Any], str] = {getattr(functional, name): name for name in _NAMES}
+LOSSES: dict[Callable[..., Any], str] = {getattr(functional, name): name for name in _NAMES}
 _CLASSES = frozenset({"cross_entropy", "nll_loss", "multi_margin_loss"})
+# Their targets are labels.
+LABELLED = _CLASSES | {"binary_cross_entropy", "binary_cross_entropy_with_logits"}
 
 
 class CriterionMode(TorchFunctionMode):
@@ -42,7 +44,7 @@ class CriterionMode(TorchFunctionMode):
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if self.on and (name := _LOSSES.get(function)):
+        if self.on and (name := LOSSES.get(function)):
             # A loss that is called wrongly raises below, in the user's own words.
             try:
                 bound = inspect.signature(function).bind(*args, **kwargs).arguments

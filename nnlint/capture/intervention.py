@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import torch
 
     from nnlint.capture.runner import Runner
+    from nnlint.capture.watch import Batches
 
 
 class Intervention:
@@ -30,6 +31,11 @@ class Intervention:
     def batch(self, batch: Any) -> Any:
         """The loader's first batch (with `holds`), or each of its batches, as the script is to get it."""
         return batch
+
+    def over(self, batches: Batches) -> bool:
+        """Whether a loader is to give no more batches in this pass, whatever it still has."""
+        del batches
+        return False
 
     def calling(self, root: torch.nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
         """The script calls a module; a result takes the place of the arguments."""

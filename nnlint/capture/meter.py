@@ -27,6 +27,9 @@ class Meter:
     def given(self, batches: Batches, batch: Any) -> None:
         """A loader gives the script a batch: this one, as the intervention has made it."""
 
+    def exhausted(self, batches: Batches) -> None:
+        """A loader has no more batches for this pass."""
+
     def calling(self, root: torch.nn.Module, args: Any, kwargs: Any) -> None:
         """The script itself calls a module."""
 

@@ -29,8 +29,8 @@ _T = TypeVar("_T")
 class Runner(Listener):
     """Continues the script's own loop under an intervention and keeps the trajectory.
 
-    Interventions and meters may read `held`, `host`, `continuation`, `trigger`, `steps` and `grad_norm` (of
-    the step that is being made, over all that the optimizer holds), and call `end`.
+    Interventions and meters may read `held`, `host`, `continuation`, `trigger`, `steps`, `backwards` and
+    `grad_norm` (of the step that is being made, over all that the optimizer holds), and call `end`.
     """
 
     def __init__(
@@ -43,6 +43,8 @@ class Runner(Listener):
         # The batch that each loader gives again and again, by the loader's identity.
         self.held: dict[int, Any] = {}
         self.started = time.perf_counter()
+        # How often gradients were computed.
+        self.backwards = 0
         self._loss = math.nan
         # Whether there was a backward since the last step.
         self._heard = False
@@ -97,7 +99,13 @@ class Runner(Listener):
         self.check_time()
         if id(batches.loader) in self.held:
             return self._given(batches, batches_of.held(self.held[id(batches.loader)]))
-        batch = next(batches.inner)
+        try:
+            if self.intervention.over(batches):
+                raise StopIteration
+            batch = next(batches.inner)
+        except StopIteration:
+            self._each(lambda meter: meter.exhausted(batches))
+            raise
         if not self.holds:
             return self._given(batches, self.intervention.batch(batch))
         # The other loaders of the first iteration go round with the first one.
@@ -138,6 +146,7 @@ class Runner(Listener):
             self._updated(-1)
 
     def _hear(self, losses: tuple[torch.Tensor, ...]) -> None:
+        self.backwards += 1
         # Of several before one step (accumulation, a closure, a second look) the first speaks for it.
         if not self._heard:
             self._heard = True

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnlint.experiments.modes import MODES, Evaluated, Modes
 from nnlint.finding import Severity
-from nnlint.rule import Problem, Rule
+from nnlint.rule import Problem, Rule, Sighting, listed
 from nnlint.static.evaluation import (
     Evaluation,
     covers,
@@ -19,11 +20,14 @@ from nnlint.static.evaluation import (
 from nnlint.static.values import Event, EventKind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 
 class MissingEvalMode(Rule):
     words = ("backward", "step")
+    continuations = (MODES,)
+    explained_by = ("uncalled-method", "functional-dropout-always-on")
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         if not script.complete or not (script.training_passes and script.evaluation_passes):
@@ -44,6 +48,12 @@ class MissingEvalMode(Rule):
                 continue
             yield self._forgotten(script, evaluation, module, seen=differs is True)
 
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        trajectory = seen.trajectories.get(MODES.name)
+        modes = trajectory.measure(Modes) if trajectory is not None else None
+        for evaluated in modes.evaluated if modes is not None else ():
+            yield _seen(evaluated)
+
     def _forgotten(self, script: ScriptModel, evaluation: Evaluation, module: Value, seen: bool) -> Problem:
         name = script.name_of(module, "the model")
         effect = (
@@ -59,6 +69,20 @@ class MissingEvalMode(Rule):
             severity=None if seen else Severity.WARNING,
             why=evaluation.why,
         )
+
+
+def _seen(evaluated: Evaluated) -> Sighting:
+    layers = f" ({listed(evaluated.layers)})" if evaluated.layers else ""
+    return Sighting(
+        evaluated.place,
+        f"`{evaluated.class_name}` was evaluated here in training mode{layers}: its output differs from "
+        f"that in evaluation mode by {evaluated.difference:.0%}, and depends on chance or on the batch; call "
+        "`eval()` on it before this pass and `train()` before training goes on",
+        related=((evaluated.loader, "the loader of this pass"),) if evaluated.loader else (),
+        # Without a loader of its own, the pass may be about something else.
+        severity=None if evaluated.looped else Severity.WARNING,
+        evidence={"difference": evaluated.difference, "layers": list(evaluated.layers)},
+    )
 
 
 def _named_only(script: ScriptModel, module: Value) -> bool:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnlint.experiments.modes import MODES, Modes, Resumed
 from nnlint.finding import Severity
-from nnlint.rule import Problem, Rule
+from nnlint.rule import Problem, Rule, Sighting, listed
 from nnlint.static.evaluation import covers, differs_by_mode, inside, own_meaning, touches_mode
 from nnlint.static.values import Event, EventKind, Frame, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 
 class MissingTrainMode(Rule):
     words = (".eval()", "train(False)")
+    continuations = (MODES,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         if not script.complete:
@@ -33,6 +36,12 @@ class MissingTrainMode(Rule):
                 if (differs := differs_by_mode(forward.target)) is not False:
                     yield self._forgotten(script, forward, switch, differs is True)
 
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        trajectory = seen.trajectories.get(MODES.name)
+        modes = trajectory.measure(Modes) if trajectory is not None else None
+        for resumed in modes.resumed if modes is not None else ():
+            yield _seen(resumed)
+
     def _forgotten(self, script: ScriptModel, forward: Event, switch: Event, seen: bool) -> Problem:
         assert forward.target is not None
         assert switch.call.node is not None
@@ -47,6 +56,18 @@ class MissingTrainMode(Rule):
             related=related,
             severity=None if seen else Severity.WARNING,
         )
+
+
+def _seen(resumed: Resumed) -> Sighting:
+    layers = f" ({listed(resumed.layers)})" if resumed.layers else ""
+    return Sighting(
+        resumed.switched or resumed.place,
+        f"`{resumed.class_name}` was put into evaluation mode here, evaluated, and then trained on in that "
+        f"mode{layers}: dropout is off and batch norm uses its running statistics from then on; call "
+        "`train()` on it before training goes on",
+        related=((resumed.evaluated, "evaluated here"), (resumed.place, "trained here in evaluation mode")),
+        evidence={"difference": resumed.difference, "layers": list(resumed.layers)},
+    )
 
 
 def _left_in_eval(script: ScriptModel, forward: Event, loop: Frame) -> Event | None:

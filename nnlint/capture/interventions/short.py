@@ -1,0 +1,39 @@
+"""Every loader gives few batches, so that what comes after an epoch comes soon."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nnlint.capture.intervention import Intervention
+
+if TYPE_CHECKING:
+    from nnlint.capture.runner import Runner
+    from nnlint.capture.watch import Batches
+
+# A pass that trains gives more batches than asked for, until so many updates were made in it.
+_UPDATES = 2
+
+
+class Short(Intervention):
+    """`values`: how many batches."""
+
+    def __init__(self, runner: Runner, values: Sequence[float]) -> None:
+        super().__init__(runner, values)
+        self._number = int(values[0])
+        # How many updates and backward passes there were when a pass began.
+        self._begun: weakref.WeakKeyDictionary[Batches, tuple[int, int]] = weakref.WeakKeyDictionary()
+        # After an epoch scripts do much else (plots, samples, a search) where no step or batch looks at the
+        # time. In a thread other than the first, signals cannot be had.
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGALRM, lambda *_: runner.end("seconds"))
+            signal.setitimer(signal.ITIMER_REAL, runner.continuation.seconds + 1)
+
+    def over(self, batches: Batches) -> bool:
+        now = len(self.runner.steps), self.runner.backwards
+        steps, backwards = self._begun.setdefault(batches, now)
+        trains = now[1] > backwards
+        return batches.given >= self._number and (not trains or now[0] - steps >= _UPDATES)
