@@ -55,7 +55,8 @@ class NanInfOrigin(Rule):
             return
         source = origin.source
         evidence |= {"operation": source.op, "inputs": list(source.ranges), "module": source.module}
-        related = [(broken.place, "differentiated here")] if broken.place else []
+        where = "differentiated here" if broken.what == "loss" else "the optimizer steps with it here"
+        related = [(broken.place, where)] if broken.place else []
         if source.given == "parameter":
             message = f"{step} `{source.name}` is not finite any more: the update before has made it so"
             yield Sighting(built or broken.place, f"{message}; {_LOWER}", evidence=evidence)

@@ -1,0 +1,85 @@
+"""The arithmetic of experiments, on figures made up for it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from nnlint.experiments.functions import Input
+from nnlint.experiments.health import Health, Layer, Weight, depths, layer_of, update_ratio
+
+
+def _weight(name: str, gradient: float, update: float = 1e-3) -> Weight:
+    return Weight(
+        root=0,
+        name=f"{name}.weight",
+        shape=(8, 8),
+        dtype="float32",
+        optimizer="SGD",
+        place=None,
+        rates=(0.1,) * 6,
+        gradients=(gradient,) * 6,
+        norms=(1.0,) * 6,
+        updates=(update,) * 6,
+        alike_before=False,
+        alike_after=False,
+        constant=False,
+        moved=1.0,
+    )
+
+
+def _layer(name: str) -> Layer:
+    return Layer(
+        0, name, "Linear", None, "", True, 0, (0,), (0.0,), (1.0,), (1.0,), (1.0,), (), (), (), 0.0, 0
+    )
+
+
+def _health(weights: tuple[Weight, ...], layers: tuple[Layer, ...]) -> Health:
+    return Health(
+        roots=("Net",),
+        root_places=(None,),
+        steps=tuple(range(6)),
+        weights=weights,
+        layers=layers,
+        courses=(),
+        steppers=(),
+        broken=None,
+        origin=None,
+        untouched=(),
+        drifts=(),
+        left_out_weights=0,
+        left_out_layers=0,
+    )
+
+
+def test_depth_follows_the_calls_and_not_the_registration() -> None:
+    # Registered from the last to the first, as names of attributes may be.
+    gradients = {"f": 1.0, "e": 1.0, "d": 0.1, "c": 0.1, "b": 0.01, "a": 0.01}
+    weights = tuple(_weight(name, gradient) for name, gradient in gradients.items())
+    health = _health(weights, tuple(_layer(name) for name in "abcdef"))
+    (depth,) = depths(health)
+    assert [weight.name for weight in depth.first] == ["a.weight", "b.weight"]
+    assert depth.ratio == pytest.approx(0.01)
+    assert layer_of(health, depth.first[0]) is health.layers[0]
+
+
+def test_depth_needs_layers_and_a_gradient_at_the_end() -> None:
+    assert list(depths(_health((_weight("a", 1.0),), (_layer("a"),)))) == []
+    silent = tuple(_weight(name, 0.0) for name in "abcd")
+    (depth,) = depths(_health(silent, tuple(_layer(name) for name in "abcd")))
+    assert math.isnan(depth.ratio)
+
+
+def test_the_update_ratio_is_a_median_of_several() -> None:
+    assert update_ratio(_weight("a", 1.0, update=2e-3)) == pytest.approx(2e-3)
+    assert update_ratio(_weight("a", 1.0), most=3) is None
+
+
+def test_a_backward_is_wrong_flat_or_right() -> None:
+    assert Input(0, (1.0, 2.0), (1.0, 2.0)).wrong == 0
+    assert Input(0, (1.0, -2.0), (1.0, 2.0)).wrong == 1
+    assert Input(0, (0.0, 0.0), (1.0, 2.0)).wrong == 2
+    through = Input(0, (1.0, 2.0), (0.0, 0.0))
+    assert through.flat
+    assert not Input(0, (0.0, 0.0), (0.0, 0.0)).flat
