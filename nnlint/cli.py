@@ -21,7 +21,7 @@ from nnlint.cli_project import baseline as baseline_command
 from nnlint.cli_project import completion, schema
 from nnlint.cli_run import run
 from nnlint.cli_server import server
-from nnlint.options import fail, load_linter, output, rule_names, selection, wants_color
+from nnlint.options import fail, load_linter, output, rule_names, selection, wants_color, write_options
 from nnlint.reporters import Render, reporter, statistics_reporter
 
 if TYPE_CHECKING:
@@ -48,6 +48,13 @@ Exit status: 0 nothing found; 1 findings; 2 something could not be checked.
 A comment `# nnlint: ignore[NNL201] reason` on a line silences that rule there."""
 
 
+class _Check(click.Command):
+    """Its options in the same groups as those of `nnlint --help`."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_options(ctx, formatter, self.get_params(ctx))
+
+
 class _DefaultToCheck(click.Group):
     """`nnlint train.py` is `nnlint check train.py`."""
 
@@ -61,10 +68,7 @@ class _DefaultToCheck(click.Group):
         """Help for the one thing most people want, then the rest."""
         formatter.write_usage("nnlint", "[OPTIONS] [PATHS]...   or   nnlint COMMAND ...")
         self.format_help_text(ctx, formatter)
-        check = [param for param in self.commands["check"].params if isinstance(param, click.Option)]
-        options = [*check, *self.get_params(ctx)]
-        with formatter.section("Options"):
-            formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
+        write_options(ctx, formatter, [*self.commands["check"].params, *self.get_params(ctx)])
         self.format_commands(ctx, formatter)
         self.format_epilog(ctx, formatter)
 
@@ -89,7 +93,7 @@ def _paths_or_commands(ctx: click.Context, _: click.Parameter, incomplete: str) 
     return [*cli.shell_complete(ctx.parent, incomplete), files]
 
 
-@cli.command(epilog=EXAMPLES, short_help="Check files and folders; may be left out.")
+@cli.command(cls=_Check, epilog=EXAMPLES, short_help="Check files and folders; may be left out.")
 @click.argument("paths", nargs=-1, shell_complete=_paths_or_commands)
 @selection
 @click.option(

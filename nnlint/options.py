@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -76,6 +76,30 @@ def output(command: _Command) -> _Command:
     return click.option(
         "--output-format", type=click.Choice(reporter_names()), help="How to print the findings."
     )(command)
+
+
+# How the help of `check` groups its options; what is in no group comes last.
+_GROUPS = {
+    "Rules": ("select", "extend_select", "ignore"),
+    "Fixes": ("fix", "unsafe_fixes", "diff"),
+    "Known findings": ("baseline", "add_ignores"),
+    "Output": ("output_format", "statistics", "show_files", "watch", "exit_zero"),
+    "Settings": ("config", "isolated"),
+}
+
+
+def write_options(
+    ctx: click.Context, formatter: click.HelpFormatter, params: Sequence[click.Parameter]
+) -> None:
+    """The options in groups."""
+    params = [param for param in params if isinstance(param, click.Option)]
+    grouped = {name for names in _GROUPS.values() for name in names}
+    rest = tuple(param.name for param in params if param.name not in grouped)
+    for title, names in {**_GROUPS, "Other options": rest}.items():
+        records = [param.get_help_record(ctx) for param in params if param.name in names]
+        if shown := [record for record in records if record is not None]:
+            with formatter.section(title):
+                formatter.write_dl(shown)
 
 
 def load_linter(
