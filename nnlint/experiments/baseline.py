@@ -24,7 +24,9 @@ def gain(real: Fit, zeroed: Fit) -> float:
     What there is to gain is, without known bounds, what the zeroed loss is above zero. The noise of both
     trajectories is taken off.
     """
-    difference = level(zeroed.losses) - level(real.losses)
+    # After the same number of steps: where both still fall, the longer one ends lower.
+    steps = min(len(real.losses), len(zeroed.losses))
+    difference = level(zeroed.losses[:steps]) - level(real.losses[:steps])
     scale = abs(real.span) if not real.unbounded else abs(level(zeroed.losses))
     jitter = 2 * max(noise(real.losses), noise(zeroed.losses))
     return (difference - jitter) / max(scale, 1e-12)

@@ -1,4 +1,4 @@
-"""NetDebugger's bugs in small networks on small data, found by the experiments that are named after its tests."""
+"""NetDebugger's bugs in small networks on small data, found by the experiments named after its tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ LINTER = Linter.load(Config(select=("NNL105", "NNL901", "NNL902", "NNL903", "NNL
     [
         ("", set()),
         ("shape", {"loss-broadcast"}),
-        ("input", {"input-independent-baseline"}),
         ("rate", {"overfit-small-batch"}),
         ("mixing", {"chart-dependencies"}),
     ],
