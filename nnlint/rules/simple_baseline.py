@@ -19,6 +19,7 @@ SAMPLES = 100
 
 class SimpleBaseline(Rule):
     continuations = (RIVALS,)
+    explained_by = ("input-independent-baseline", "overfit-small-batch")
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting | Skip]:
         real = seen.trajectories.get(RIVALS.name)

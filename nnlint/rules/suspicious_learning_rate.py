@@ -27,6 +27,8 @@ SLOW = 1000.0
 class SuspiciousLearningRate(Rule):
     words = ("optim",)
     continuations = (RAMP,)
+    # A loop that learns nothing at any rate shows nothing about the rate.
+    explained_by = ("input-independent-baseline", "overfit-small-batch")
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
         trajectory = seen.trajectories.get(RAMP.name)
