@@ -24,6 +24,8 @@ _FAR = {
     "smooth_l1_loss": 8.0,
     "huber_loss": 8.0,
 }
+# In standard deviations of the targets.
+_OFF = 3.0
 # Targets that hardly differ within the batch say nothing about what guessing costs.
 _LEAST = 1e-6
 
@@ -46,6 +48,9 @@ class LossNotChanceAtInit(Rule):
             far = _FAR.get(call.name)
             if far is None or guess < _LEAST or call.value <= far * guess or call.place in told:
                 continue
+            classes = not call.target or call.name.startswith("binary")
+            if not classes and not _elsewhere(call):
+                continue
             told.add(call.place)
             yield Sighting(
                 call.place,
@@ -54,6 +59,12 @@ class LossNotChanceAtInit(Rule):
                 else _values(call, guess),
                 evidence={"loss": call.value, "guessing": guess, "best constant": call.chance},
             )
+
+
+def _elsewhere(call: Call) -> bool:
+    """Whether predictions as a whole lie off the targets, or spread far wider; else they differ one by one."""
+    (spread, mean), (deviation, center) = call.prediction, call.target
+    return abs(mean - center) > _OFF * deviation or spread > _OFF * deviation
 
 
 def _scores(call: Call, guess: float) -> str:
