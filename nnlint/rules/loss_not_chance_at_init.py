@@ -62,7 +62,7 @@ class LossNotChanceAtInit(Rule):
 
 
 def _elsewhere(call: Call) -> bool:
-    """Whether predictions as a whole lie off the targets, or spread far wider; else they differ one by one."""
+    """Whether predictions as a whole lie off the targets, or spread far wider than they do."""
     (spread, mean), (deviation, center) = call.prediction, call.target
     return abs(mean - center) > _OFF * deviation or spread > _OFF * deviation
 
