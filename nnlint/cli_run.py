@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from nnlint.cli_target import TargetCommand, bar, request, show_output, target
 from nnlint.options import fail, load_linter, output, selection, wants_color
 from nnlint.reporters import reporter
+
+if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
+    from nnlint.finding import Report
 
 EXAMPLES = """\b
 Examples:
@@ -43,6 +47,13 @@ Exit status: 0 nothing found; 1 findings; 2 something could not be examined."""
     help="Do this experiment and no other (can be given again): overfit, baseline, health …",
 )
 @click.option("--skip", multiple=True, metavar="EXPERIMENT", help="Leave this experiment out.")
+@click.option(
+    "--report",
+    "report_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a page with the findings, curves, maps of the layers and the graph (HTML) to this file.",
+)
 @selection
 @output
 def run(
@@ -51,6 +62,7 @@ def run(
     module: str | None,
     only: tuple[str, ...],
     skip: tuple[str, ...],
+    report_file: Path | None,
     select: tuple[str, ...],
     extend_select: tuple[str, ...],
     ignore: tuple[str, ...],
@@ -79,5 +91,21 @@ def run(
     if seen.first_step is None and not seen.traced and settings.output_format == "text" and not what.verbose:
         show_output(seen.output)
     click.echo(render(report, color=wants_color()), nl=False, color=True)
+    if report_file is not None:
+        _write_page(report_file, report, seen)
     status = report.status(settings.fail_on)
     sys.exit(0 if status == 1 and exit_zero else status)
+
+
+def _write_page(path: Path, report: Report, seen: Capture) -> None:
+    try:
+        from nnlint.report.document import build
+    except ImportError as error:
+        fail(f"--report needs jinja2 and matplotlib ({error}): pip install 'nnlint[report]'")
+    page = build(report, seen, ["nnlint", *sys.argv[1:]])
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        unfinished.write_text(page, encoding="utf-8", errors="replace")
+        unfinished.replace(path)
+    except OSError as error:
+        fail(f"{path}: {error.strerror or error}")

@@ -103,7 +103,7 @@ def test_settings_come_from_the_project_of_the_first_path(project: Path) -> None
     [
         ("[tool.nnlint\n", "not valid TOML"),
         ("[tool.nnlint]\nselct = []\n", "did you mean `select`?"),
-        ('[tool.nnlint]\noutput-format = "xml"\n', "`output-format` must be one of github, json"),
+        ('[tool.nnlint]\noutput-format = "xml"\n', "`output-format` must be one of github, html, json"),
         ('[tool.nnlint]\nignore = ["NNL999x"]\n', "`NNL999x` selects no rule"),
     ],
 )

@@ -1,0 +1,142 @@
+"""Puts the page together: verdict, findings in the marked source, figures, graph, batch, environment."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+import nnlint
+from nnlint import registry
+from nnlint.finding import Finding, Report, Severity
+from nnlint.lines import split_lines
+from nnlint.report.verdict import verdict
+
+if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
+
+# Lines of the source above and below a finding.
+_AROUND = 3
+# Longer names and lines are cut: they may come from generated code.
+_LONGEST = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a code frame; `marked` is the part that the finding is about."""
+
+    number: int
+    before: str
+    marked: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A finding as the page shows it."""
+
+    finding: Finding
+    lines: tuple[Line, ...]
+    page: Markup
+
+
+def build(report: Report, seen: Capture | None = None, command: Sequence[str] = ()) -> str:
+    """The whole page. Everything that comes from the script is escaped; nothing is fetched from elsewhere."""
+    loader = PackageLoader("nnlint.report", "")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["spoken"] = _spoken
+    figures: list[object] = []
+    if seen is not None:
+        from nnlint.report import figures as drawing
+
+        figures = list(drawing.of(seen))
+    return environment.get_template("page.html").render(
+        report=report,
+        verdict=verdict(report),
+        counts={
+            level.value: sum(finding.severity is level for finding in report.findings) for level in Severity
+        },
+        findings=list(_shown(report)),
+        figures=figures,
+        graph=_graph(seen) if seen is not None else Markup(""),
+        seen=seen,
+        command=shlex.join(command),
+        environment=list(_environment()),
+        version=nnlint.__version__,
+    )
+
+
+def _spoken(message: str) -> Markup:
+    """A message with what stands between backquotes set as code."""
+    parts = message.split("`")
+    code = Markup("<code>{}</code>")
+    return Markup("").join(code.format(part) if at % 2 else part for at, part in enumerate(parts))
+
+
+def _shown(report: Report) -> Iterator[Shown]:
+    pages = {page.code: page for page in registry.pages()}
+    # Without HTML of its own: a page is data.
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    rendered: dict[str, Markup] = {}
+    for finding in report.findings:
+        page = pages.get(finding.code)
+        if page is not None and finding.code not in rendered:
+            body = page.body.replace("```py bad", "```py").replace("```py good", "```py")
+            rendered[finding.code] = Markup(markdown.render(body))
+        source = report.sources.get(finding.shown_name, "")
+        yield Shown(finding, _frame(finding, split_lines(source)), rendered.get(finding.code, Markup("")))
+
+
+def _frame(finding: Finding, lines: Sequence[str]) -> tuple[Line, ...]:
+    start, end = finding.span.start, finding.span.end
+    shown = []
+    for number in range(max(1, start.row - _AROUND), min(len(lines), start.row + _AROUND) + 1):
+        text = lines[number - 1][:_LONGEST]
+        if number == start.row:
+            stop = end.column - 1 if end.row == start.row else len(text)
+            cut = (text[: start.column - 1], text[start.column - 1 : stop], text[stop:])
+        else:
+            cut = (text, "", "")
+        shown.append(Line(number, *cut))
+    return tuple(shown)
+
+
+def _graph(seen: Capture) -> Markup:
+    """The recorded graph as a picture; nothing where Graphviz is not installed."""
+    from nnlint.experiments.graph import recorded
+    from nnlint.graph.drawing import drawing
+    from nnlint.graph.step import GraphStep
+
+    dot = shutil.which("dot")
+    graph = recorded(seen.trajectories)
+    if graph is None or dot is None:
+        return Markup("")
+    text = drawing(GraphStep(graph, seen.first_step))
+    done = subprocess.run([dot, "-Tsvg"], input=text.encode(), capture_output=True, check=False)
+    picture = done.stdout.decode(errors="replace")
+    return (
+        Markup(picture[picture.index("<svg") :]) if not done.returncode and "<svg" in picture else Markup("")
+    )
+
+
+def _environment() -> Iterator[tuple[str, str]]:
+    yield "nnlint", nnlint.__version__
+    yield "Python", platform.python_version()
+    for name in ("torch", "numpy", "lightning", "transformers", "accelerate"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            yield name, metadata.version(name)
+    yield "system", f"{platform.system()} {platform.machine()}"
+    yield "interpreter", sys.executable
