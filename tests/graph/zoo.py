@@ -546,6 +546,7 @@ def highway_gates() -> Case:
         h = F.glu(net.lin(x), dim=-1)
         h = torch.where(h > 0, h, x)
         h = torch.addcmul(h, x, h).clamp(-2, 2).lerp(x, 0.3)
+        # nnlint: ignore[NNL501] the operators are what is tested
         return net.act(h).softmax(1).log() + torch.baddbmm(torch.zeros(1), h, x.transpose(1, 2)).diagonal(
             dim1=1, dim2=2
         ).unsqueeze(-1)
