@@ -13,6 +13,7 @@ from nnlint.capture.plan import Continuation, Plan, Request
 from nnlint.capture.supervise import Capture, attend
 from nnlint.config import Config
 from nnlint.engine import Linter
+from nnlint.experiments.loops import LATER
 from nnlint.finding import Finding, NotRun, Report
 from nnlint.judge import further, judge
 from nnlint.suppress import apply
@@ -59,7 +60,9 @@ def audit(
     subject = Subject(model, loss_fn, data, optimizer, step, place)
     wanted: dict[str, Continuation] = {}
     graphs = any("G" in rule.page.tiers for rule in rules)
-    for entry in (*_recordings(graphs), *(entry for rule in rules for entry in rule.continuations)):
+    # There is one loop, and it has no end.
+    due = [entry for rule in rules for entry in rule.continuations if entry.name != LATER.name]
+    for entry in (*_recordings(graphs), *due):
         wanted[entry.name] = wanted[entry.name].joined(entry) if entry.name in wanted else entry
 
     def more(seen: Capture) -> list[Continuation]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +18,7 @@ import torch
 from torch.optim import Optimizer
 
 from nnlint.capture.channel import Channel
+from nnlint.capture.forks import describe, fork, heard
 from nnlint.capture.loads import Loads
 from nnlint.capture.plan import Continuation, Further, Place, Plan, from_json
 from nnlint.capture.probe import Probe
@@ -184,7 +184,7 @@ class Scout(Listener):
         while waiting or running:
             while waiting and len(running) < host.plan.workers:
                 continuation = waiting.pop(0)
-                pid, pipe = _fork()
+                pid, pipe = fork()
                 if pid == 0:
                     self._prepare(continuation.name, pipe)
                     self._become(continuation.name, trigger, place, batches, batch)
@@ -201,28 +201,24 @@ class Scout(Listener):
                 os.close(pipe)
                 _, status = os.waitpid(pid, 0)
                 if status:
-                    host.channel.send("died", f"{continuation.name}\t{_describe(status)}")
+                    host.channel.send("died", f"{continuation.name}\t{describe(status)}")
 
     def _fork(self, name: str, play: Callable[[], None]) -> str | None:
         """Fork a process that plays a part; wait for it. What it says last, or None if it died in silence."""
         host = self.host
-        pid, pipe = _fork()
+        pid, pipe = fork()
         if pid == 0:
             self._prepare(name, pipe)
             play()
             return None
-        data = bytearray()
-        while chunk := os.read(pipe, 65536):
-            data += chunk
-        os.close(pipe)
-        _, status = os.waitpid(pid, 0)
+        lines, status = heard(pid, pipe)
         verdict = None
-        for line in bytes(data).splitlines():
+        for line in lines:
             if line.startswith(b"verdict\t"):
                 verdict = line.removeprefix(b"verdict\t").decode()
             host.channel.pass_on(line)
         if verdict is None:
-            host.channel.send("died", f"probe\t{_describe(status)}")
+            host.channel.send("died", f"probe\t{describe(status)}")
         return verdict
 
     def _prepare(self, name: str, pipe: int) -> None:
@@ -241,21 +237,3 @@ class Scout(Listener):
         else:
             continuation = next(entry for entry in self.host.plan.continuations if entry.name == role)
             self.host.watch.listener = Runner(self.host, continuation, trigger, batches, batch)
-
-
-def _fork() -> tuple[int, int]:
-    """Fork with a pipe from the child: (0, the writing end) there, (its pid, the reading end) here."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reading)
-        return 0, writing
-    os.close(writing)
-    return pid, reading
-
-
-def _describe(status: int) -> str:
-    code = os.waitstatus_to_exitcode(status)
-    if code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
-    return f"ended the process itself (status {code})"

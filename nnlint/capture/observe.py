@@ -61,6 +61,8 @@ class Observation:
     loader: Any = None
     batch: Any = None
     calls: dict[torch.nn.Module, _Call] = field(default_factory=dict)
+    # What the steps of the script were made over before this iteration.
+    earlier: list[torch.Tensor] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
     steps: dict[Optimizer, int] = field(default_factory=dict)
     graded: dict[Optimizer, int] = field(default_factory=dict)
@@ -200,6 +202,7 @@ class Observation:
             changed=moves.changed,
             norm=moves.norm,
             update_norm=moves.update_norm,
+            earlier=any(parameter is held for held in self.earlier),
         )
 
 

@@ -121,6 +121,8 @@ class Parameter:
     changed: bool
     norm: float
     update_norm: float
+    # Whether an optimizer held it that stepped before this iteration, in a loop that came earlier.
+    earlier: bool = False
 
 
 @dataclass(frozen=True, slots=True)

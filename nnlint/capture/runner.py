@@ -50,6 +50,8 @@ class Runner(Listener):
         self._heard = False
         self.grad_norm = math.nan
         self._optimizers: list[Optimizer] = []
+        # Who hears the script from now on.
+        self._successor: Listener = self
         # Within LBFGS the closure runs, and the parameters change, before the step is over.
         self._stepping = False
         # Of the parameters at the last backward: how updates by hand are seen.
@@ -202,7 +204,11 @@ class Runner(Listener):
             text = " ".join(f"{type(error).__name__}: {error}".split())
             self.host.channel.send("failed", f"{name} in {self.continuation.name}\t{text[:300]}")
         finally:
-            watch.listener = self
+            watch.listener = self._successor
+
+    def hand_over(self, successor: Listener) -> None:
+        """In a process that a meter has forked: another listener takes this one's place."""
+        self._successor = successor
 
     def check_time(self) -> None:
         """Stop when the continuation's time is over; tell the supervisor now and then how it goes."""

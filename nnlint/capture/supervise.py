@@ -56,6 +56,8 @@ class Capture:
     """What was seen of a script."""
 
     first_step: FirstStep | None = None
+    # Those of loops that came after it, with other optimizers.
+    later_steps: list[FirstStep] = field(default_factory=list)
     trajectories: dict[str, Trajectory] = field(default_factory=dict)
     not_run: list[NotRun] = field(default_factory=list)
     # The graph of a model that was traced instead, as JSON of nnlint.graph.nodes.
@@ -67,6 +69,11 @@ class Capture:
     rerun: bool = False
     # How the script was kept from changing files: "namespaces", "landlock" or "audit".
     shelter: str = ""
+
+    @property
+    def first_steps(self) -> tuple[FirstStep, ...]:
+        """The first step of each loop that trains, in order."""
+        return (*((self.first_step,) if self.first_step else ()), *self.later_steps)
 
 
 class Child(Protocol):
@@ -305,6 +312,8 @@ class _Run:
         kind, _, text = line.partition("\t")
         if kind == "first_step":
             self.capture.first_step = from_json(FirstStep, text)
+        elif kind == "later_step":
+            self.capture.later_steps.append(from_json(FirstStep, text))
         elif kind == "trajectory":
             trajectory = from_json(Trajectory, text)
             self.capture.trajectories[trajectory.name] = trajectory

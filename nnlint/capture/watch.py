@@ -60,6 +60,7 @@ class Batches:
         self.watch = watch
         self.loader = loader
         self.given = 0
+        self.ended = False
         kept = {name: getattr(loader, name) for name in ("num_workers", "timeout", "pin_memory")}
         loader.num_workers, loader.timeout, loader.pin_memory = 0, 0, False
         try:
@@ -74,7 +75,11 @@ class Batches:
         return len(self.loader)
 
     def __next__(self) -> Any:
-        batch = self.watch.listener.next_batch(self)
+        try:
+            batch = self.watch.listener.next_batch(self)
+        except StopIteration:
+            self.ended = True
+            raise
         self.given += 1
         return batch
 

@@ -10,6 +10,8 @@ from nnlint.capture.plan import Continuation
 REAL = Continuation("real", "none", steps=60, seconds=10.0)
 # The fork point itself: its meters look at the first iteration, and nothing goes on from there.
 FIRST = Continuation("first", "none", steps=1, seconds=10.0)
+# On to loops that come later and train with other optimizers.
+LATER = Continuation("later loops", "short", steps=100_000, seconds=6.0, values=(1.0,), meters=("later",))
 
 
 def measured(continuation: Continuation, *meters: str) -> Continuation:

@@ -8,9 +8,11 @@ from statistics import mean, median
 from typing import TYPE_CHECKING
 
 from nnlint.experiments.health import HEALTH, Health, Weight, matrices, of, update_ratio
+from nnlint.experiments.loops import LATER
 from nnlint.rule import Rule, Sighting, listed
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import FirstStep
     from nnlint.capture.supervise import Capture
 
 # The healthy figure is near 1e-3. Single layers of sound scripts showed up to 0.13, and LBFGS more; over
@@ -26,21 +28,19 @@ _MOVED = 0.5
 
 
 class DeadUpdate(Rule):
-    continuations = (HEALTH,)
+    continuations = (HEALTH, LATER)
     explained_by = ("nan-inf-origin", "vanishing-exploding-gradient")
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
-        found = [*_still(seen)]
+        found = [sighting for step in seen.first_steps for sighting in _still(step)]
         health = of(seen)
         if health is not None and health.broken is None and not found:
             found = [*_coarse(health), *_ratios(seen, health)]
         yield from found[:1]
 
 
-def _still(seen: Capture) -> Iterator[Sighting]:
+def _still(step: FirstStep) -> Iterator[Sighting]:
     """Parameters that the first step has left exactly as they were."""
-    step = seen.first_step
-    assert step is not None
     due = [
         (root, parameter)
         for root in step.roots

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnlint.experiments.loops import LATER
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.holdings import Holding, by_name, holding, made_over, part_of, stepped_after, touched
 from nnlint.static.values import Event, EventKind, Kind, Value
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 class EverythingFrozen(Rule):
     words = ("requires_grad",)
+    continuations = (LATER,)
     explained_by = ("non-differentiable-loss",)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
@@ -36,16 +38,16 @@ class EverythingFrozen(Rule):
             yield self._problem(script, optimizer, held, first)
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
-        assert seen.first_step is not None
-        stepped = [optimizer for optimizer in seen.first_step.optimizers if optimizer.steps]
-        # With a second optimizer, this one may have its turn in another iteration.
-        if len(stepped) == 1 and not stepped[0].graded:
-            yield Sighting(
-                stepped[0].place,
-                f"`{stepped[0].class_name}` stepped and none of its parameters had a gradient: nothing is "
-                "trained; set requires_grad to True for what is to be trained, and keep the loss connected "
-                "to it",
-            )
+        for step in seen.first_steps:
+            stepped = [optimizer for optimizer in step.optimizers if optimizer.steps]
+            # With a second optimizer, this one may have its turn in another iteration.
+            if len(stepped) == 1 and not stepped[0].graded:
+                yield Sighting(
+                    stepped[0].place,
+                    f"`{stepped[0].class_name}` stepped and none of its parameters had a gradient: nothing "
+                    "is trained; set requires_grad to True for what is to be trained, and keep the loss "
+                    "connected to it",
+                )
 
     def _problem(self, script: ScriptModel, optimizer: Value, held: Holding, freeze: Event) -> Problem:
         names = ", ".join(

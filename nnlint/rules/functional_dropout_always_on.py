@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from nnlint.experiments.loops import LATER
 from nnlint.rule import Draft, Insertion, Problem, Rule, Sighting
 from nnlint.static.arguments import argument, surely_absent
 from nnlint.static.layers import forward_of
@@ -26,6 +27,7 @@ MEANT = re.compile(r"(?i)(?:^|_)mc(?:_|$)|mc_?drop|monte|bayes|uncertain|pre_?ne
 
 class FunctionalDropoutAlwaysOn(Rule):
     words = ("dropout", "Dropout")
+    continuations = (LATER,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         for call in script.calls:
@@ -42,8 +44,7 @@ class FunctionalDropoutAlwaysOn(Rule):
                 yield from self._module(script, call)
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
-        assert seen.first_step is not None
-        for root in seen.first_step.roots:
+        for root in (root for step in seen.first_steps for root in step.roots):
             for place in root.dropped:
                 yield Sighting(
                     place,

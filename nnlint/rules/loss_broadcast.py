@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnlint.experiments.loops import LATER
 from nnlint.graph.nodes import Ref
 from nnlint.graph.sizes import sizes
 from nnlint.rule import Problem, Rule, Sighting
@@ -40,6 +41,7 @@ DEEPEST = 8
 
 class LossBroadcast(Rule):
     words = ("loss", "Loss", "mean(", "sum(")
+    continuations = (LATER,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         columns = Columns(script)
@@ -58,8 +60,7 @@ class LossBroadcast(Rule):
                     yield self._problem(script, node, first, second, forms)
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
-        assert seen.first_step is not None
-        for criterion in seen.first_step.criteria:
+        for criterion in (criterion for step in seen.first_steps for criterion in step.criteria):
             if criterion.name in TAKE_ANY and _blows_up(criterion):
                 prediction, target = list(criterion.prediction), list(criterion.target)
                 yield Sighting(

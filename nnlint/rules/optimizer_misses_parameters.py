@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from nnlint.experiments.loops import LATER
 from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule, Sighting, listed
 from nnlint.static.holdings import Holding, holding, made_over, part_of, stepped_after, touched
@@ -16,6 +17,7 @@ from nnlint.static.torch_api import CUTS_GRADIENT, WRAPPERS
 from nnlint.static.values import EventKind, Fact, Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import FirstStep
     from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
@@ -24,6 +26,7 @@ GENERATORS = frozenset({"parameters", "named_parameters", "builtins.filter", "it
 
 class OptimizerMissesParameters(Rule):
     words = ("optim",)
+    continuations = (LATER,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         held = [
@@ -36,15 +39,21 @@ class OptimizerMissesParameters(Rule):
         yield from self._never_held(script, held)
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
-        step = seen.first_step
-        assert step is not None
+        for step in seen.first_steps:
+            yield from self._without_optimizer(step)
+
+    def _without_optimizer(self, step: FirstStep) -> Iterator[Sighting]:
         if not any(optimizer.steps for optimizer in step.optimizers):
             return
         for root in step.roots:
             missed = [
                 parameter.name
                 for parameter in root.parameters
-                if parameter.requires_grad and parameter.has_grad and not parameter.optimizers
+                if parameter.requires_grad
+                and parameter.has_grad
+                # What an earlier loop has trained, with an optimizer that is gone, may be meant to stay.
+                and not parameter.optimizers
+                and not parameter.earlier
             ]
             if missed:
                 optimizer = next(optimizer for optimizer in step.optimizers if optimizer.steps)

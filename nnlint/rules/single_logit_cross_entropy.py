@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnlint.experiments.loops import LATER
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import constant
 from nnlint.static.scores import losses_of
@@ -23,10 +24,10 @@ OVER_CLASSES = {"softmax": "1", "log_softmax": "0"}
 
 class SingleLogitCrossEntropy(Rule):
     words = ("cross_entropy", "CrossEntropyLoss", "softmax", "Softmax")
+    continuations = (LATER,)
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
-        assert seen.first_step is not None
-        for criterion in seen.first_step.criteria:
+        for criterion in (criterion for step in seen.first_steps for criterion in step.criteria):
             if criterion.name == "cross_entropy" and criterion.classes == 1 and len(criterion.prediction) > 1:
                 yield Sighting(
                     criterion.place,

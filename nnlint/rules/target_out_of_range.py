@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnlint.experiments.loops import LATER
 from nnlint.rule import Rule, Sighting
 
 if TYPE_CHECKING:
@@ -15,9 +16,10 @@ BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 
 
 class TargetOutOfRange(Rule):
+    continuations = (LATER,)
+
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
-        assert seen.first_step is not None
-        for criterion in seen.first_step.criteria:
+        for criterion in (criterion for step in seen.first_steps for criterion in step.criteria):
             if what := _wrong(criterion):
                 yield Sighting(
                     criterion.place,

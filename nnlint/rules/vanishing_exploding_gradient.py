@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.experiments.health import HEALTH, Depth, Health, depths, layer_of, of, typical
+from nnlint.experiments.loops import LATER
 from nnlint.rule import Rule, Sighting, listed
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import FirstStep
     from nnlint.capture.supervise import Capture
 
 # The largest ratio across depth that a sound script showed was 248.
@@ -19,23 +21,24 @@ _STEPS = 4
 
 
 class VanishingExplodingGradient(Rule):
-    continuations = (HEALTH,)
+    continuations = (HEALTH, LATER)
     explained_by = ("nan-inf-origin", "constant-init", "dead-units", "target-out-of-range")
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
         health = of(seen)
         if health is None or health.broken is not None:
-            yield from _broken(seen)
+            for step in seen.first_steps:
+                yield from _broken(step)
             return
+        for step in seen.later_steps:
+            yield from _broken(step)
         found = [*_growing(health), *_through_time(health)]
         found = found or [sighting for depth in depths(health) for sighting in _across(health, depth)]
         yield from found[:1]
 
 
-def _broken(seen: Capture) -> Iterator[Sighting]:
+def _broken(step: FirstStep) -> Iterator[Sighting]:
     """What the first step alone shows."""
-    step = seen.first_step
-    assert step is not None
     place = next((loss.place for loss in step.losses if loss.place), step.place)
     # What is not stepped with may be what a gradient scaler has thrown away.
     stepped = [parameter for root in step.roots for parameter in root.parameters if parameter.steps]

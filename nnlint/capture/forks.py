@@ -1,0 +1,34 @@
+"""Forked processes that speak to the one that forked them."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+
+def fork() -> tuple[int, int]:
+    """Fork with a pipe from the child: (0, the writing end) there, (its pid, the reading end) here."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reading)
+        return 0, writing
+    os.close(writing)
+    return pid, reading
+
+
+def heard(pid: int, pipe: int) -> tuple[list[bytes], int]:
+    """All lines that the child says until it ends, and the status with which it does."""
+    data = bytearray()
+    while chunk := os.read(pipe, 65536):
+        data += chunk
+    os.close(pipe)
+    return bytes(data).splitlines(), os.waitpid(pid, 0)[1]
+
+
+def describe(status: int) -> str:
+    """How a process ended, as "the script …"."""
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended the process itself (status {code})"
