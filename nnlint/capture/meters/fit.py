@@ -188,6 +188,8 @@ class FitMeter(Meter):
         self._mode.on = False
         if not self.runner.steps:
             return None
+        if not self._targets and not self._unbounded:
+            self._unbounded = "no `backward` was called, and so no loss was looked at"
         return fit.Fit(
             criteria=self._criteria,
             place=self._place,
