@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule
 from nnlint.static.layers import forward_of
 from nnlint.static.scores import is_network_call
@@ -68,6 +69,7 @@ class InPlaceOnGraph(Rule):
                 f"`.data` hides this write to `{name}` from autograd: its gradient is computed as if nothing "
                 f"had been written; make a new tensor, as `torch.where` or `masked_fill` does",
                 related=((made, "part of the graph"),),
+                severity=Severity.INFO,
             )
         if made is None or any(part.op not in KEEP_RESULT for part in tensors):
             return None

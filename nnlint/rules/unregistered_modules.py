@@ -57,7 +57,7 @@ class UnregisteredModules(Rule):
                 continue
             loose = [module for module in modules_in(held) if module.owner is None and built_here(module)]
             loose = [module for module in loose if has_weights(module) and id(module) not in handed_on]
-            if not loose or _hidden_on_purpose(held):
+            if not loose or _hidden_on_purpose(held) or _chosen_from(owner, held):
                 continue
             yield self.problem(
                 fact.node,
@@ -78,6 +78,14 @@ def _hidden_on_purpose(held: Value) -> bool:
     """`self.teacher = [Teacher()]`: the known way to keep a module out of `parameters()`."""
     return (
         isinstance(held.node, (cst.List, cst.Tuple)) and len(held.node.elements) == 1 and len(held.args) == 1
+    )
+
+
+def _chosen_from(owner: Value, held: Value) -> bool:
+    """`self.net = self.choices[name]`: what is used is registered as an attribute of its own."""
+    return any(
+        value is not held and any(part.op == "getitem" and held in part.args[:1] for part in value.graph())
+        for value in owner.attrs.values()
     )
 
 

@@ -23,6 +23,9 @@ SAME_MODULE = frozenset({
     "train_mode",
 })  # fmt: skip
 
+# Containers of layers that hold them in the order in which they were given.
+CONTAINERS = frozenset({"torch.nn.ModuleList", "torch.nn.Sequential", "torch.nn.ParameterList"})
+
 
 def module_method(
     reader: CallReader, base: Value, name: str, args: list[Value], kwargs: dict[str, Value], node: cst.Call
@@ -92,10 +95,12 @@ def module_method(
             base.attrs[args[0].const] = args[1]
         else:
             base.attrs[f"?{len(base.attrs)}"] = args[1]
+        if base.op in CONTAINERS:
+            base.args.append(args[1])
         adopt(base, args[1])
         call.op = name
         return reader.record_call(call)
-    if base.op in {"torch.nn.ModuleList", "torch.nn.Sequential", "torch.nn.ParameterList"} and name in {
+    if base.op in CONTAINERS and name in {
         "append",
         "extend",
         "insert",

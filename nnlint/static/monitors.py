@@ -105,7 +105,8 @@ class Interval:
 
 
 def save_intervals(script: ScriptModel) -> Iterator[Interval]:
-    """`if epoch % k: save(…)`, with nothing saved on the other turns."""
+    """`if epoch % k: save(…)`, with nothing saved on the other turns, here or under a test of its own."""
+    regular = _saved_regularly(script)
     for frame in script.branches:
         test, node = frame.value, frame.node
         if test is None or not isinstance(node, cst.If) or frame.guard or frame.branch is False:
@@ -120,8 +121,22 @@ def save_intervals(script: ScriptModel) -> Iterator[Interval]:
             test, expression = test.args[0], expression.left
         if test.op != "remainder" or not isinstance(expression, cst.BinaryOperation):
             continue
-        if _saves(script, frame) and node.orelse is None:
+        if _saves(script, frame) and node.orelse is None and script.text(expression.right) not in regular:
             yield Interval(expression, expression.right)
+
+
+def _saved_regularly(script: ScriptModel) -> set[str]:
+    """Every `k` with an `if step % k == 0: save(…)`; what the last turn leaves is then saved by `!= 0`."""
+    return {
+        script.text(node.test.left.right)
+        for frame in script.branches
+        if isinstance(node := frame.node, cst.If)
+        and isinstance(node.test, cst.Comparison)
+        and isinstance(node.test.left, cst.BinaryOperation)
+        and frame.value is not None
+        and frame.value.op == "eq"
+        and _saves(script, frame)
+    }
 
 
 def _saves(script: ScriptModel, frame: Frame) -> bool:
