@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import TYPE_CHECKING
 
+from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule
 from nnlint.static.attention import Attention, attentions, scaling
 
@@ -62,6 +63,7 @@ class AttentionScale(Rule):
                     place,
                     f"the scores are divided by the root of `{name}`, but each is a sum over "
                     f"{script.shapes.describe(width)} products; divide by the root of that",
+                    severity=Severity.INFO,
                 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule
 from nnlint.static.arguments import argument
 from nnlint.static.scores import surely
@@ -42,6 +43,7 @@ class InfiniteGradientRoot(Rule):
                 call.node,
                 f"{why} there the gradient of the root is infinite, NaN after the next multiplication by 0; "
                 f"add a small eps inside the root, or use `torch.linalg.vector_norm`",
+                severity=Severity.INFO,
             )
 
 

@@ -46,12 +46,22 @@ class MissingZeroGrad(Rule):
 
 
 def _is_sound(script: ScriptModel, update: Update) -> bool:
-    return _own_step(update) or _may_clear(script, update) or _explained(update) or _fresh(update)
+    return (
+        _own_step(update)
+        or _may_clear(script, update)
+        or _explained(update)
+        or _fresh(update)
+        or _timed(script, update)
+    )
 
 
 def _own_step(update: Update) -> bool:
-    """Whether `step` is the file's own, takes a closure that cannot be seen, or clears on request."""
+    """Whether `step` is the file's own or a wrapper's (which has a `backward`, too), takes a closure that
+    cannot be seen, or clears on request."""
     call = update.step.call
+    called_on = (event.call.receiver for event in update.before(EventKind.BACKWARD))
+    if any(part is not None and part.kind is Kind.OPTIMIZER for part in called_on):
+        return True
     if any(part.cls is not None for part in roots(update.optimizer)) or not update.before(EventKind.BACKWARD):
         return True
     given = [*call.args, *call.kwargs.values()] if call.op != "scaler.step" else call.args[1:]
@@ -77,6 +87,18 @@ def _may_clear(script: ScriptModel, update: Update) -> bool:
             ):
                 return True
     return writes_gradients(script, update.round)
+
+
+def _timed(script: ScriptModel, update: Update) -> bool:
+    """Whether the loop measures how long a step takes, on random numbers: nothing is learnt there."""
+    timed = any(
+        call.frame is not None and call.frame.inside(update.round)
+        for call in script.calls_of("torch.cuda.synchronize")
+    )
+    fed = [event.call.args for event in update.round.events if event.kind is EventKind.FORWARD]
+    return timed and all(
+        args and any(part.op in {"rand", "randn"} for part in args[0].graph()) for args in fed
+    )
 
 
 def _hands_over(target: Value | None, optimizer: Value, held: tuple[Value, ...]) -> bool:

@@ -91,7 +91,7 @@ class SilentPartialLoad(Rule):
                     f"`strict=False` accepts any checkpoint, and what `load_state_dict` returns is not "
                     f"looked at: where few keys match, or none, `{name}` goes on with its initial weights; "
                     f"check `missing_keys` and `unexpected_keys`",
-                    severity=Severity.WARNING,
+                    severity=Severity.INFO,
                 )
 
 

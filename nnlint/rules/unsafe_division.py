@@ -36,5 +36,5 @@ class UnsafeDivision(Rule):
                 call.node,
                 f"the divisor `{name}` is a {WORDS[divisor.op]} that can be exactly 0 in training: NaN "
                 f"or Inf here and in every gradient; add a small eps, or use `F.normalize`, which clamps it",
-                severity=None if goes_dead(divisor) else Severity.INFO,
+                severity=Severity.WARNING if goes_dead(divisor) else Severity.INFO,
             )

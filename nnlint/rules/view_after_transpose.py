@@ -62,6 +62,8 @@ class ViewAfterTranspose(Rule):
         if _merges_all_but_last(target):
             return  # `view(-1, K)` is batch-absorbing-view
         move = _move(call.args[0])
+        if move is not None and _regroups(move, call):
+            return
         wrong = shuffle(source, target, move is not None)
         if wrong is None or call.node is None:
             return
@@ -106,6 +108,17 @@ def _shifted(script: ScriptModel) -> Iterator[int]:
             index.op == "slice" and index.args[0].is_const(1) for index in value.args[1:]
         ):
             yield id(value.args[0])
+
+
+def _regroups(move: Value, call: Value) -> bool:
+    """Whether the view takes an axis back together that was split for the move, as where channels are
+    interleaved: `w.view(h, 2, d // h // 2, k).transpose(1, 2).reshape(d, k)`."""
+    split = origin(move.args[0]) if move.args else move
+    if split.op not in {"view", "reshape"}:
+        return False
+    divided = [part for size in split.args[1:] for part in size.graph() if part.op == "floor_divide"]
+    whole = {id(origin(part.args[0])) for part in divided if part.args}
+    return any(id(origin(size)) in whole for size in call.args[1:])
 
 
 def _merges_all_but_last(target: list[Axis | None]) -> bool:

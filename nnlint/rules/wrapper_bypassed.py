@@ -104,7 +104,8 @@ class WrapperBypassed(Rule):
     def _moved(self, script: ScriptModel, wrapper: Value, bare: Value) -> Iterator[Problem]:
         calls = [call for op in MOVES for call in script.calls_of(op) if call.receiver is not None]
         calls = [call for call in calls if bare in roots(call.receiver or call)]
-        if any(call.time < wrapper.time for call in calls):
+        made = any(part.op in {"to", "cuda"} for part in bare.graph())  # of a class that is not seen
+        if made or any(call.time < wrapper.time for call in calls):
             return  # most likely it is there already
         for call in calls:
             if call.node is None or call.receiver not in (wrapper, bare):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nnlint.static.values import Value
 
 # Arithmetic on known constants; powers and shifts only within bounds, so that reading always ends.
 FOLD: dict[str, Callable[[Any, Any], Any]] = {
@@ -31,6 +34,19 @@ def fold(op: str, left: Any, right: Any) -> Any:
         return function(left, right)
     except (ArithmeticError, ValueError, TypeError):
         return None
+
+
+def members(left: Value, right: Value) -> tuple[str, str] | None:
+    """Two members of one enumeration of another file (`Phase.TRAIN`, `Phase.TEST`), by the style guide's
+    spelling; members of different names differ."""
+    names = []
+    for value in (left, right):
+        if value.op != "getattr" or not isinstance(value.const, str) or not value.const.isupper():
+            return None
+        names.append(value.name.removesuffix(f".{value.const}"))
+    owner = names[0].rpartition(".")[2]
+    same = names[0] == names[1] and owner[:1].isupper() and not owner.isupper()
+    return (str(left.const), str(right.const)) if same else None
 
 
 def plausible_star(star: str, name: str) -> bool:

@@ -11,7 +11,7 @@ import libcst as cst
 
 from nnlint.static import duck
 from nnlint.static.access import AccessReader
-from nnlint.static.constants import fold, plausible_star
+from nnlint.static.constants import fold, members, plausible_star
 from nnlint.static.scan import FunctionInfo
 from nnlint.static.values import Frame, Kind, Value, join
 
@@ -240,6 +240,8 @@ class ExpressionReader(AccessReader):
             folded = fold(op, left.const, right.const)
             if folded is not None:
                 return self.const(node, folded)
+        elif op in {"eq", "ne", "is", "is not"} and (pair := members(left, right)) is not None:
+            return self.const(node, (pair[0] == pair[1]) is (op in {"eq", "is"}))
         kind = Kind.TENSOR if Kind.TENSOR in (left.kind, right.kind) else Kind.UNKNOWN
         return self.record_call(self.make(kind, op, node, [left, right]))
 

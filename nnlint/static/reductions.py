@@ -22,7 +22,10 @@ def reduction(value: Value) -> str | None:
     if value.op not in {"mean", "sum"} or not value.args or value.kind is not Kind.TENSOR:
         return None
     inner = itself(value.args[0])
-    whole = next((part for part in product(inner)[1] if _is_scalar(part)), None)
+    factors = product(inner)[1]
+    if any(_is_unseen_loss(part) for part in factors):
+        return None
+    whole = next((part for part in factors if _is_scalar(part)), None)
     if whole is not None:  # the mean of one number, or of the replicas' numbers
         return reduction(whole)
     if inner.op in GATHERED or inner.kind in (Kind.SEQUENCE, Kind.UNKNOWN) or inner.alts:
@@ -33,6 +36,17 @@ def reduction(value: Value) -> str | None:
     if over is not None and not (value.op == "mean" and over.is_const(0)):
         return None
     return value.op if _of_samples(inner) else None
+
+
+def _is_unseen_loss(value: Value) -> bool:
+    """What something of another file makes of a prediction and something else: one number, or one for each
+    layer, as likely as one for each sample."""
+    return (
+        (is_network_call(value) or value.op == "call")
+        and value.op not in torch_api.LOSSES
+        and len(value.args) > 1
+        and any(is_network_call(part) for arg in value.args for part in arg.graph())
+    )
 
 
 def _is_scalar(value: Value) -> bool:

@@ -53,7 +53,8 @@ def _terms(loss: Value) -> Iterator[Value]:
             yield value
         stack.extend(value.alts)
         if value.op in ARITHMETIC or value.op in {"scaler.scale", "mean", "sum", *torch_api.LOOK_THROUGH}:
-            stack.extend(value.args)
+            # What a loss is divided by is a number of tokens or steps.
+            stack.extend(value.args[:1] if value.op == "div" else value.args)
 
 
 def _added(script: ScriptModel, fact: Fact, losses: set[int]) -> Retained | None:
