@@ -6,6 +6,7 @@ import pytest
 from support import every_rule
 
 from nnlint.chosen import ChoiceError, chosen, names, used_by
+from nnlint.experiments.loops import LATER
 
 RULES = every_rule().rules
 
@@ -32,7 +33,9 @@ def test_only_keeps_what_needs_no_experiment() -> None:
 
 
 def test_every_rule_with_continuations_belongs_to_an_experiment() -> None:
-    assert [rule.page.name for rule in RULES if rule.continuations and not used_by(rule)] == []
+    # The first steps of loops that come later are judged like the first one, which is no experiment.
+    own = {rule.page.name: set(rule.continuations) - {LATER} for rule in RULES if not used_by(rule)}
+    assert [name for name, continuations in own.items() if continuations] == []
 
 
 def test_a_name_that_nobody_has_is_an_error_with_a_suggestion() -> None:
