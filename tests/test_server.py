@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest_lsp
@@ -74,7 +74,7 @@ async def _actions(
     )
 
 
-def _edited(text: str, edits: list[types.TextEdit]) -> str:
+def _edited(text: str, edits: Sequence[types.TextEdit]) -> str:
     """The text with edits applied as a client applies them: columns count UTF-16 units."""
     lines = text.splitlines(keepends=True)
     for edit in sorted(edits, key=lambda edit: edit.range.start, reverse=True):

@@ -55,7 +55,12 @@ def build(report: Report, seen: Capture | None = None, command: Sequence[str] = 
     """The whole page. Everything that comes from the script is escaped; nothing is fetched from elsewhere."""
     loader = PackageLoader("nnlint.report", "")
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["spoken"] = _spoken
     figures: list[object] = []

@@ -9,7 +9,7 @@ import pytest
 from nnlint.capture.plan import Request
 from nnlint.capture.supervise import capture
 from nnlint.experiments.data import DATA, Data
-from nnlint.rule import Rule
+from nnlint.rule import Rule, Sighting
 from nnlint.rules.leaky_split import LeakySplit
 from nnlint.rules.mutating_dataset import MutatingDataset
 from nnlint.rules.unnormalised_input import UnnormalisedInput
@@ -70,7 +70,7 @@ def _see(folder: Path, data: str) -> tuple[Data, dict[str, list[int]]]:
     assert found is not None
     rules: list[Rule] = [rule() for rule in RULES]
     rows = {
-        rule.page.name: [one.place.row for one in sightings if one.place]
+        rule.page.name: [one.place.row for one in sightings if isinstance(one, Sighting) and one.place]
         for rule in rules
         if (sightings := list(rule.check_runs(seen)))
     }

@@ -48,7 +48,8 @@ def test_a_clean_model_holds_its_samples_apart(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
 def test_a_library_model_holds_its_samples_apart(name: str) -> None:
-    check_clean(SLOW[name]())
+    # Whether all positions of its mask are on leaves torch as a number, and what follows is not known.
+    check_clean(SLOW[name](), unknown=name == "llama")
 
 
 @pytest.mark.parametrize("name", BUGGY)
@@ -145,7 +146,9 @@ def _ops() -> dict[str, Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor
         ),
         "masked": lambda x, y, k: x[x.flatten(1).sum(1) > 0] if x.dim() > 1 else x,
         "fft": lambda x, y, k: torch.fft.fft(x, dim=place(x, k)).real,
-        "conv": lambda x, y, k: F.conv1d(x, torch.ones(2, x.size(1), 2).cos(), padding=1) if x.dim() == 3 else x,
+        "conv": lambda x, y, k: (
+            F.conv1d(x, torch.ones(2, x.size(1), 2).cos(), padding=1) if x.dim() == 3 else x
+        ),
         "pool": lambda x, y, k: F.avg_pool1d(x, 2, padding=1) if x.dim() == 3 else x,
         "attention": lambda x, y, k: F.scaled_dot_product_attention(x, x, x) if x.dim() > 2 else x,
         "arange index": lambda x, y, k: x[torch.arange(x.size(0)), 0] if x.dim() > 1 else x,

@@ -22,7 +22,7 @@ Inputs = Mapping[str, torch.Tensor]
 class Case:
     """One step: `forward` gives the predictions, which `loss` makes one number of.
 
-    `batch` is N, and `place` the batch axis of each input where it is not axis 0. `owners` gives the sample of
+    `batch` is N, and `place` the batch axis of each input where it is not axis 0. `owners` has the sample of
     each position of the inputs that have no batch axis (nodes and edges of graphs).
     """
 
@@ -200,7 +200,7 @@ def contradictions(
     return wrong
 
 
-def confirmed(case: Case, value: Value, number: int, twin: list[list[torch.Tensor]]) -> bool:
+def confirmed(_: Case, value: Value, number: int, twin: list[list[torch.Tensor]]) -> bool:
     """Whether the twin, too, sees samples reach others in a prediction that has a batch axis."""
     places = value.places() if value.axes is not None else ()
     for moves in twin:

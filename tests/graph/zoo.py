@@ -66,7 +66,8 @@ def mlp() -> Case:
 def cnn() -> Case:
     net = nn.Sequential(
         nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 8, 3, groups=8), nn.GroupNorm(2, 8), nn.Hardswish(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3),
+        nn.Conv2d(8, 8, 3, groups=8), nn.GroupNorm(2, 8), nn.Hardswish(), nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(), nn.Linear(8, 3),
     )  # fmt: skip
     return case("cnn", net, images())
 
@@ -75,7 +76,8 @@ def cnn() -> Case:
 def instance_norm_and_upsampling() -> Case:
     net = nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"), nn.InstanceNorm2d(4, affine=True),
-        nn.Upsample(scale_factor=2, mode="bilinear"), nn.ConvTranspose2d(4, 4, 2, 2), nn.PixelUnshuffle(2), nn.PixelShuffle(2),
+        nn.Upsample(scale_factor=2, mode="bilinear"), nn.ConvTranspose2d(4, 4, 2, 2),
+        nn.PixelUnshuffle(2), nn.PixelShuffle(2),
     )  # fmt: skip
     return case("instance norm", net, images(), eval_mode=False)
 
@@ -655,8 +657,10 @@ def whisper() -> Case:
     from transformers import WhisperConfig, WhisperForConditionalGeneration
 
     config = WhisperConfig(
-        vocab_size=20, d_model=8, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=16,
-        decoder_ffn_dim=16, num_mel_bins=4, max_source_positions=8, max_target_positions=8, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+        vocab_size=20, d_model=8, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=16,
+        decoder_ffn_dim=16, num_mel_bins=4, max_source_positions=8, max_target_positions=8, pad_token_id=0,
+        bos_token_id=1, eos_token_id=2,
         decoder_start_token_id=1,
     )  # fmt: skip
     return _hf(
