@@ -42,6 +42,8 @@ class InputIndependentBaseline(Rule):
             return
         elif real.unbounded:
             yield Skip(f"it is not known what guessing gives: {real.unbounded}")
+        elif len(real.losses) < overfit.LEAST:
+            yield Skip(f"the loop ended after {len(real.losses)} updates, too few to tell")
         elif len(found) < 3 or real.optimizers == 0:
             yield Skip("too little could be run to tell")
         elif any(baseline.depends(*pair) for pair in found):

@@ -59,6 +59,8 @@ class OverfitSmallBatch(Rule):
             return
         if _uphill(fit) and course is not Course.FALLS:
             yield self._sighting(fit, course, _climbs(fit), Severity.ERROR)
+        elif steps < overfit.LEAST and course is not Course.EXPLODES:
+            yield Skip(f"the loop ended after {steps} updates, too few to tell")
         elif course is Course.FALLS:
             yield Skip(f"the loss of ten samples still falls after {steps} steps ({_from_to(fit)})")
         elif trajectory.name != TEN.name:
