@@ -93,7 +93,7 @@ def test_changes_are_linted_until_ctrl_c(watched: Watched, tmp_path: Path) -> No
     (tmp_path / "c.py").unlink()
     watched.until(lambda line: line.startswith("No findings in 2 files"))
     watched.process.send_signal(signal.SIGINT)
-    assert watched.process.wait(20) == 0
+    assert watched.process.wait(120) == 0
     rest = []
     while not watched.lines.empty():
         rest.append(watched.lines.get())

@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from nnlint.experiments import health, ramp
+from nnlint.experiments.graph import FEW, WHOLE
+from nnlint.experiments.loops import FIRST, LATER
+from nnlint.experiments.modes import MODES
 
 if TYPE_CHECKING:
     from nnlint.capture.supervise import Capture
@@ -38,6 +42,10 @@ _STYLE: dict[Any, Any] = {
     "grid.alpha": 0.2,
     "legend.frameon": False,
 }
+# Numbers as people write them; powers of ten would need formulas.
+_PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
+# What is recorded, or followed, and trains for other reasons than to be looked at.
+_SERVANTS = {entry.name for entry in (FEW, WHOLE, FIRST, LATER, MODES)}
 # Rows of a map that can still be read.
 _ROWS = 40
 
@@ -82,7 +90,9 @@ def _svg(figure: Figure) -> str:
 def _losses(seen: Capture) -> Drawn | None:
     figure, axes = _figure()
     drawn = 0
-    courses = [entry for entry in seen.trajectories.values() if len(entry.steps) > 2]
+    courses = [
+        entry for entry in seen.trajectories.values() if len(entry.steps) > 2 and entry.name not in _SERVANTS
+    ]
     for trajectory in courses[: len(_COLOURS)]:
         losses = [step.loss for step in trajectory.steps]
         axes.plot(range(1, len(losses) + 1), losses, color=_COLOURS[drawn], label=trajectory.name[:40])
@@ -92,6 +102,7 @@ def _losses(seen: Capture) -> Drawn | None:
     positive = [step.loss for entry in courses for step in entry.steps if math.isfinite(step.loss)]
     if positive and min(positive) > 0 and max(positive) > 50 * min(positive):
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(_PLAIN)
     axes.set_xlabel("update")
     axes.set_ylabel("loss")
     axes.legend(loc="upper right", ncols=2)
@@ -116,6 +127,7 @@ def _range(seen: Capture) -> Drawn | None:
             found.diverges, color=_COLOURS[4], linestyle=":", label=f"diverges at {found.diverges:.2g}"
         )
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(_PLAIN)
     axes.set_xlabel("learning rate")
     axes.set_ylabel("loss, smoothed")
     axes.legend()
@@ -149,7 +161,7 @@ def _map(
     axes.set_xticks([at + 0.5 for at in range(len(steps))], [str(step + 1) for step in steps])
     axes.set_xlabel("update")
     axes.grid(visible=False)
-    figure.colorbar(image, ax=axes)
+    figure.colorbar(image, ax=axes, format=_PLAIN)
     return Drawn(title, caption, _svg(figure))
 
 
