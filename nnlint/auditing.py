@@ -6,16 +6,17 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnlint.capture.plan import Continuation, Plan, Request
+from nnlint.capture.plan import Plan, Request
 from nnlint.capture.supervise import Capture, attend
 from nnlint.config import Config
 from nnlint.engine import Linter
 from nnlint.experiments.loops import LATER
 from nnlint.finding import Finding, NotRun, Report
-from nnlint.judge import further, judge
+from nnlint.judge import further, judge, needed
 from nnlint.suppress import apply
 
 if TYPE_CHECKING:
@@ -58,23 +59,16 @@ def audit(
     place = user_place()
     target = place.filename if place else "<audit>"
     subject = Subject(model, loss_fn, data, optimizer, step, place)
-    wanted: dict[str, Continuation] = {}
     graphs = any("G" in rule.page.tiers for rule in rules)
     # There is one loop, and it has no end.
-    due = [entry for rule in rules for entry in rule.continuations if entry.name != LATER.name]
-    for entry in (*_recordings(graphs), *due):
-        wanted[entry.name] = wanted[entry.name].joined(entry) if entry.name in wanted else entry
-
-    def more(seen: Capture) -> list[Continuation]:
-        return [entry for rule in rules for entry in further(rule, seen)]
-
+    wanted = tuple(entry for entry in needed(rules, graphs=graphs) if entry.name != LATER.name)
     request = Request(target, seconds=seconds)
-    plan = Plan(request, tuple(wanted.values()), fork=True, workers=os.cpu_count() or 1)
+    plan = Plan(request, wanted, fork=True, workers=os.cpu_count() or 1)
     try:
         begin = forked(subject) if fork and not cannot_fork(subject) else copied(subject)
     except AuditError as error:
         return Report(not_run=(NotRun("audit", str(error), target),))
-    seen = attend(plan, begin, more)
+    seen = attend(plan, begin, partial(further, rules))
     not_run, skipped = list(seen.not_run), list[NotRun]()
     graph = _graph(seen, not_run) if graphs else None
     found = _sift(linter, judge(rules, seen, graph, target, not_run, skipped))
@@ -88,21 +82,13 @@ def audit(
     )
 
 
-def _recordings(wanted: bool) -> tuple[Continuation, ...]:
-    from nnlint.experiments.graph import FEW, WHOLE
-
-    return (FEW, WHOLE) if wanted else ()
-
-
 def _graph(seen: Capture, not_run: list[NotRun]) -> GraphStep | None:
     """The recorded step; that a recording failed leaves the graph rules silent."""
-    from nnlint.experiments.graph import FEW, WHOLE, recorded
-    from nnlint.graph.step import GraphStep
+    from nnlint.experiments.graph import FEW, WHOLE, step_of
 
     parts = {f"continuation {entry.name}" for entry in (FEW, WHOLE)}
     not_run[:] = [entry for entry in not_run if entry.what not in parts]
-    graph = recorded(seen.trajectories)
-    return None if graph is None else GraphStep(graph, seen.first_step)
+    return step_of(seen)
 
 
 def _sift(linter: Linter, found: Sequence[Finding]) -> list[Finding]:

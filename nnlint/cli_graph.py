@@ -70,19 +70,17 @@ def graph(
 
 def _recorded(what: Request) -> GraphStep:
     from nnlint.capture.supervise import capture
-    from nnlint.experiments.graph import FEW, WHOLE, recorded
-    from nnlint.graph.nodes import from_json
-    from nnlint.graph.step import GraphStep
+    from nnlint.experiments.graph import FEW, WHOLE, step_of
 
     with bar(what.seconds) as progress:
         seen = capture(what, () if what.trace else (FEW, WHOLE), progress)
-    found = from_json(seen.traced) if seen.traced else recorded(seen.trajectories)
-    if found is None:
+    step = step_of(seen)
+    if step is None:
         if not what.verbose:
             show_output(seen.output)
         reasons = [f"{entry.what}: {entry.why}" for entry in seen.not_run]
         fail(f"{what.target}: {reasons[0] if reasons else 'nothing was recorded'}")
-    return GraphStep(found, seen.first_step)
+    return step
 
 
 def _print(step: GraphStep, every: bool) -> None:

@@ -6,15 +6,16 @@ import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnlint.capture.plan import Continuation, Request
+from nnlint.capture.plan import Request
 from nnlint.capture.supervise import Capture, Progress, capture
 from nnlint.chosen import chosen
 from nnlint.engine import Linter
 from nnlint.finding import Finding, NotRun, Report, Tier
-from nnlint.judge import further, judge, shortest
+from nnlint.judge import further, judge, needed, shortest
 from nnlint.notebook import Notebook, NotebookError, is_notebook
 
 if TYPE_CHECKING:
@@ -41,14 +42,8 @@ def examine(
     graphs = any("G" in rule.page.tiers for rule in rules)
     if what.trace:
         rules = [rule for rule in rules if "G" in rule.page.tiers]
-    wanted: dict[str, Continuation] = {}
-    for entry in (*_recordings(graphs), *(entry for rule in rules for entry in rule.continuations)):
-        wanted[entry.name] = wanted[entry.name].joined(entry) if entry.name in wanted else entry
-
-    def more(seen: Capture) -> list[Continuation]:
-        return [entry for rule in rules for entry in further(rule, seen)]
-
-    seen = capture(what, () if what.trace else tuple(wanted.values()), progress, more)
+    wanted = () if what.trace else needed(rules, graphs=graphs)
+    seen = capture(what, wanted, progress, partial(further, rules))
     not_run = list(seen.not_run)
     skipped: list[NotRun] = []
     by_file: defaultdict[str, list[Finding]] = defaultdict(list)
@@ -99,24 +94,16 @@ def examine(
     return report, seen
 
 
-def _recordings(wanted: bool) -> tuple[Continuation, ...]:
-    from nnlint.experiments.graph import FEW, WHOLE
-
-    return (FEW, WHOLE) if wanted else ()
-
-
 def _graph(seen: Capture, target: str, not_run: list[NotRun]) -> GraphStep | None:
     """The recorded step; that one of its two recordings failed is not worth a word."""
-    from nnlint.experiments.graph import FEW, WHOLE, recorded
-    from nnlint.graph.nodes import from_json
-    from nnlint.graph.step import GraphStep
+    from nnlint.experiments.graph import FEW, WHOLE, step_of
 
-    graph = from_json(seen.traced) if seen.traced else recorded(seen.trajectories)
-    if graph is None:
+    step = step_of(seen)
+    if step is None:
         if seen.first_step is not None and WHOLE.name in seen.trajectories:
             why = f"nothing was recorded: {seen.trajectories[WHOLE.name].ended}"
             not_run.append(NotRun("graph of the first training step", why, target))
         return None
     parts = {f"continuation {entry.name}" for entry in (FEW, WHOLE)}
     not_run[:] = [entry for entry in not_run if entry.what not in parts]
-    return GraphStep(graph, seen.first_step)
+    return step

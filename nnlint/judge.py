@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -52,12 +53,26 @@ def judge(
     return list(once.values())
 
 
-def further(rule: Rule, seen: Capture) -> tuple[Continuation, ...]:
-    """What else a rule wants run; a rule that fails here will say so when it judges."""
-    try:
-        return rule.more(seen)
-    except Exception:
-        return ()
+def needed(rules: Iterable[Rule], *, graphs: bool) -> tuple[Continuation, ...]:
+    """What the rules want run, each once and with all its meters; with `graphs`, the recordings first."""
+    from nnlint.experiments.graph import FEW, WHOLE
+
+    wanted: dict[str, Continuation] = {}
+    for entry in (
+        *((FEW, WHOLE) if graphs else ()),
+        *(entry for rule in rules for entry in rule.continuations),
+    ):
+        wanted[entry.name] = wanted[entry.name].joined(entry) if entry.name in wanted else entry
+    return tuple(wanted.values())
+
+
+def further(rules: Iterable[Rule], seen: Capture) -> list[Continuation]:
+    """What else they want run in its light; a rule that fails here will say so when it judges."""
+    found: list[Continuation] = []
+    for rule in rules:
+        with contextlib.suppress(Exception):
+            found += rule.more(seen)
+    return found
 
 
 def _finding(rule: Rule, sighting: Sighting, tier: Tier, target: str) -> Finding:

@@ -121,16 +121,14 @@ def _frame(finding: Finding, lines: Sequence[str]) -> tuple[Line, ...]:
 
 def _graph(seen: Capture) -> Markup:
     """The recorded graph as a picture; nothing where Graphviz is not installed."""
-    from nnlint.experiments.graph import recorded
+    from nnlint.experiments.graph import step_of
     from nnlint.graph.drawing import drawing
-    from nnlint.graph.step import GraphStep
 
     dot = shutil.which("dot")
-    graph = recorded(seen.trajectories)
-    if graph is None or dot is None:
+    step = step_of(seen) if dot is not None else None
+    if dot is None or step is None:
         return Markup("")
-    text = drawing(GraphStep(graph, seen.first_step))
-    done = subprocess.run([dot, "-Tsvg"], input=text.encode(), capture_output=True, check=False)
+    done = subprocess.run([dot, "-Tsvg"], input=drawing(step).encode(), capture_output=True, check=False)
     picture = done.stdout.decode(errors="replace")
     return (
         Markup(picture[picture.index("<svg") :]) if not done.returncode and "<svg" in picture else Markup("")
