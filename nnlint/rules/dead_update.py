@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _LARGE, _VERY_LARGE = 0.1, 0.3
 _EARLY, _LARGE_EARLY = 4, 0.5
 _SMALL = 1e-6
+# A gradient so much smaller than the largest one is rounding.
+_ROUNDING = 1e-6
 # Loss at the end to loss at the beginning: above this, the large steps have brought nothing.
 _NO_PROGRESS = 0.95
 _STEPS = 10
@@ -41,12 +43,14 @@ class DeadUpdate(Rule):
 
 def _still(step: FirstStep) -> Iterator[Sighting]:
     """Parameters that the first step has left exactly as they were."""
+    stepped = [(root, parameter) for root in step.roots for parameter in root.parameters if parameter.steps]
+    largest = max((parameter.grad_norm for _, parameter in stepped if parameter.finite), default=0.0)
     due = [
         (root, parameter)
-        for root in step.roots
-        for parameter in root.parameters
-        # A rate of zero is how a warm-up may begin, and nothing moves along a gradient of zero.
-        if parameter.steps and parameter.lr > 0 and parameter.grad_norm > 0 and parameter.finite
+        for root, parameter in stepped
+        # A rate of zero is how a warm-up may begin, and nothing moves along a gradient of zero, or of what
+        # rounding leaves of zero (the bias that a batch norm takes away again).
+        if parameter.lr > 0 and parameter.grad_norm > _ROUNDING * largest and parameter.finite
     ]
     still = [(root, parameter) for root, parameter in due if not parameter.changed]
     # Where nothing moved at all, the optimizer may only act on some of its calls.
