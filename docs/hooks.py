@@ -23,9 +23,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def _page(page: Page) -> str:
-    # The marks after `py` are for the tests.
-    body = page.body.replace("```py bad", "```py").replace("```py good", "```py")
-    title, _, rest = body.partition("\n")
+    title, _, rest = page.markdown.partition("\n")
     facts = [
         page.severity.value,
         " and ".join(_TIERS[tier] for tier in page.tiers) or "about the input itself",

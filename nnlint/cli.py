@@ -233,10 +233,8 @@ def explain(rule: str) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    # The marks after `py` are for the tests; a highlighter would not know such a language.
-    body = page.body.replace("```py bad", "```py").replace("```py good", "```py")
     console = Console(force_terminal=True)
-    console.print(Markdown(body))
+    console.print(Markdown(page.markdown))
     console.print(f"\n[dim]{facts}[/dim]")
 
 

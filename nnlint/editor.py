@@ -94,9 +94,10 @@ def hover(found: Sequence[Finding], pages: Mapping[str, Page], texts: Sequence[T
     """The pages of the rules that speak here, as Markdown."""
     if not found:
         return None
-    bodies = [pages[code].body for code in dict.fromkeys(finding.code for finding in found) if code in pages]
-    # The marks after `py` are for nnlint's tests; a highlighter would not know such a language.
-    text = "\n\n---\n\n".join(bodies).replace("```py bad", "```py").replace("```py good", "```py")
+    bodies = [
+        pages[code].markdown for code in dict.fromkeys(finding.code for finding in found) if code in pages
+    ]
+    text = "\n\n---\n\n".join(bodies)
     content = types.MarkupContent(types.MarkupKind.Markdown, text)
     return types.Hover(content, diagnostic(found[0], texts).range)
 

@@ -99,8 +99,7 @@ def _shown(report: Report) -> Iterator[Shown]:
     for finding in report.findings:
         page = pages.get(finding.code)
         if page is not None and finding.code not in rendered:
-            body = page.body.replace("```py bad", "```py").replace("```py good", "```py")
-            rendered[finding.code] = Markup(markdown.render(body))
+            rendered[finding.code] = Markup(markdown.render(page.markdown))
         source = report.sources.get(finding.shown_name, "")
         yield Shown(finding, _frame(finding, split_lines(source)), rendered.get(finding.code, Markup("")))
 

@@ -74,8 +74,7 @@ def _rule(finding: Finding) -> dict[str, Any]:
     except PageError:
         # A report may come from elsewhere and name a rule unknown here.
         return rule
-    # The marks after `py` are for the tests.
-    body = page.body.replace("```py bad", "```py").replace("```py good", "```py")
+    body = page.markdown
     return {
         **rule,
         "shortDescription": {"text": _cut(page.lead)},

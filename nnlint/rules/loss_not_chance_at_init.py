@@ -54,9 +54,7 @@ class LossNotChanceAtInit(Rule):
             told.add(call.place)
             yield Sighting(
                 call.place,
-                _scores(call, guess)
-                if not call.target or call.name.startswith("binary")
-                else _values(call, guess),
+                _scores(call, guess) if classes else _values(call, guess),
                 evidence={"loss": call.value, "guessing": guess, "best constant": call.chance},
             )
 
