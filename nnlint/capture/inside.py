@@ -29,10 +29,10 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from nnlint.capture import batch as batches_of
-from nnlint.capture import jail
 from nnlint.capture.channel import Channel
 from nnlint.capture.launch import describe_error
 from nnlint.capture.plan import Place, Plan, from_json, to_json
+from nnlint.capture.shelter import jail
 from nnlint.capture.supervise import Child
 
 # Without a loader that can be handed over, so many of its batches are.

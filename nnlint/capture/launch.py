@@ -12,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from nnlint.capture import jail, script, shelter
+from nnlint.capture import script
 from nnlint.capture.channel import Channel
 from nnlint.capture.plan import Plan, from_json
+from nnlint.capture.shelter import jail, ways
 
 PLAN, PIPE = "NNLINT_PLAN", "NNLINT_PIPE"
 
@@ -54,8 +55,8 @@ def main() -> NoReturn:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     folders = (Path.cwd(), Path(request.target).resolve().parent) if not request.module else (Path.cwd(),)
     try:
-        way, branch = shelter.enter(request.shelter, folders, plan.memory // 2)
-    except (shelter.ShelterError, OSError) as error:
+        way, branch = ways.enter(request.shelter, folders, plan.memory // 2)
+    except (ways.ShelterError, OSError) as error:
         channel.send("end", f"the script cannot be kept from changing files here: {error}")
         os._exit(0)
     channel.send("sheltered", way)

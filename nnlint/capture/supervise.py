@@ -29,7 +29,7 @@ from nnlint.capture.plan import (
     from_json,
     to_json,
 )
-from nnlint.capture.shelter import DEPTHS
+from nnlint.capture.shelter.ways import DEPTHS
 from nnlint.finding import NotRun
 
 # Of what the script prints, this much is kept to explain an early end.

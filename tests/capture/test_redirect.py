@@ -15,9 +15,9 @@ import glob, io, json, os, pathlib, random, shutil, sys, tempfile
 
 redirected, seed, here = sys.argv[1] == "redirected", int(sys.argv[2]), sys.argv[3]
 if redirected:
-    from nnlint.capture.audit import refuse_changes
-    from nnlint.capture.layers import Layers
-    from nnlint.capture.redirect import Redirection
+    from nnlint.capture.shelter.audit_hook import refuse_changes
+    from nnlint.capture.shelter.layers import Layers
+    from nnlint.capture.shelter.redirect import Redirection
 
     layers = Layers(sys.argv[4])
     Redirection(layers).install()

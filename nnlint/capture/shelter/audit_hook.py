@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from nnlint.capture.layers import Layers, real
-from nnlint.capture.redirect import WRITING, is_kernel
+from nnlint.capture.shelter.layers import Layers, real
+from nnlint.capture.shelter.redirect import WRITING, is_kernel
 
 # Events whose first argument is the path that changes; renaming changes two, linking its second.
 _CHANGES = (

@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-from nnlint.capture.layers import Layers, real
-from nnlint.capture.listing import Entries, Entry
+from nnlint.capture.shelter.layers import Layers, real
+from nnlint.capture.shelter.listing import Entries, Entry
 
 # Flags of os.open with which a file may change.
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
