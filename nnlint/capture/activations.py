@@ -16,10 +16,12 @@ from torch.overrides import TorchFunctionMode
 from nnlint.capture.batch import tensors
 from nnlint.capture.plan import Place
 from nnlint.capture.watch import is_library, user_place
-from nnlint.experiments.health import MOST_LAYERS, MOST_MOMENTS, Course, Layer, evenly, short
+from nnlint.experiments.health import BINS, MOST_LAYERS, MOST_MOMENTS, Course, Histogram, Layer, evenly, short
 
 # Of a large output, about so many elements stand for all.
 _SAMPLE = 65536
+# Fewer are enough to draw how they spread.
+_DRAWN = 4096
 # A layer that is applied so often within one call is recurrent.
 _RECURRENT = 8
 # Calls of one layer within one call of its root that are looked at.
@@ -64,6 +66,7 @@ class _Record:
     low: list[float] = field(default_factory=list)
     high: list[float] = field(default_factory=list)
     alive: list[torch.Tensor] = field(default_factory=list)
+    histograms: list[Histogram] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -180,6 +183,8 @@ class Activations(TorchFunctionMode):
         record.deviations.append(short(float(deviation)))
         record.largest.append(short(float(out.detach().abs().amax())))
         record.gradients.append(0.0)
+        # Which measured call is the last one is not known before the end.
+        record.histograms[1:] = _histogram(some, self._step)
         if out.requires_grad:
             at = len(record.gradients) - 1
             _hear_gradient(out, lambda gradient: record.gradients.__setitem__(at, _norm(gradient)))
@@ -293,7 +298,19 @@ def _layer(record: _Record) -> Layer:
         high=tuple(record.high),
         dead_throughout=short(throughout),
         samples=sum(record.samples[count // 2 :]),
+        histograms=tuple(record.histograms),
     )
+
+
+def _histogram(values: torch.Tensor, step: int) -> list[Histogram]:
+    """One of those that are finite; none if none is."""
+    drawn = values[:: max(1, values.numel() // _DRAWN)]
+    drawn = drawn[torch.isfinite(drawn)].cpu()
+    if not drawn.numel():
+        return []
+    low, high = (float(end) for end in torch.aminmax(drawn))
+    counts = torch.histc(drawn, BINS, low, high) if high > low else torch.tensor([drawn.numel()])
+    return [Histogram(step, short(low), short(high), tuple(int(count) for count in counts.tolist()))]
 
 
 def _hear_gradient(tensor: torch.Tensor, hear: Callable[[torch.Tensor], None]) -> None:

@@ -24,6 +24,8 @@ SCHEDULE = (0, 1, 2, 3, 4, 5, 7, 9, 12, 15, 19, 24, 30, 37, 44, 51, 58, 80, 120,
 MOST_LAYERS = 64
 MOST_WEIGHTS = 96
 MOST_UNTOUCHED = 128
+# Bins of the histogram of an output.
+BINS = 24
 # Points that are kept of a course through time.
 MOST_MOMENTS = 32
 
@@ -55,6 +57,16 @@ class Weight:
 
 
 @dataclass(frozen=True, slots=True)
+class Histogram:
+    """How the elements of an output spread: counts in bins of equal width between the two ends."""
+
+    step: int
+    low: float
+    high: float
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """The output of one layer, or of one activation function, over the measured calls of its root."""
 
@@ -82,6 +94,8 @@ class Layer:
     dead_throughout: float
     # Samples that this share stands on.
     samples: int
+    # Of the first measured call and of the last one; empty where nothing was finite.
+    histograms: tuple[Histogram, ...]
 
 
 @dataclass(frozen=True, slots=True)

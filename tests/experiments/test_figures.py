@@ -31,7 +31,7 @@ def _weight(name: str, gradient: float, update: float = 1e-3) -> Weight:
 
 def _layer(name: str) -> Layer:
     return Layer(
-        0, name, "Linear", None, "", True, 0, (0,), (0.0,), (1.0,), (1.0,), (1.0,), (), (), (), 0.0, 0
+        0, name, "Linear", None, "", True, 0, (0,), (0.0,), (1.0,), (1.0,), (1.0,), (), (), (), 0.0, 0, ()
     )
 
 

@@ -123,6 +123,13 @@ opt = torch.optim.SGD(net.parameters(), lr=0.1)
     assert (relu.units, relu.hidden) == (16, True)
     assert relu.low[0] == pytest.approx(0.5, abs=0.1)
     assert all(gradient > 0 for layer in figures.layers for gradient in layer.gradients)
+    for layer in figures.layers:
+        before, after = layer.histograms
+        assert (before.step, after.step) == (layer.steps[0], layer.steps[-1])
+        assert sum(before.counts) == sum(after.counts) == 16 * (2 if layer.name == "last" else 16)
+        assert max(abs(before.low), abs(before.high)) == pytest.approx(layer.largest[0], rel=1e-3)
+    # Half of what a relu puts out is zero, its lowest value.
+    assert relu.histograms[0].counts[0] / 256 >= relu.low[0] - 1e-3
     assert [stepper.class_name for stepper in figures.steppers] == ["SGD"]
     assert figures.untouched == ()
 
