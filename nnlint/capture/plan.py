@@ -25,7 +25,8 @@ class Place:
 class Continuation:
     """The script's own loop, taken further from its first training step under an intervention.
 
-    `steps` counts optimizer steps (parameter updates where there is no optimizer); `seconds` is wall time.
+    `steps` counts optimizer steps (parameter updates where there is no optimizer); `seconds` are those that
+    it takes of a processor, so that it comes as far on a busy machine as on an idle one.
     `intervention` names a module of nnlint.capture.interventions ("none": the loop as it is), and `values` is
     what it is given: a seed, the ends of a ramp. `meters` name modules of nnlint.capture.meters, which
     measure on the way.
@@ -37,6 +38,11 @@ class Continuation:
     seconds: float
     values: tuple[float, ...] = ()
     meters: tuple[str, ...] = ()
+
+    @property
+    def patience(self) -> float:
+        """What it may take by the clock, in seconds: a script may wait (for a disk, an accelerator)."""
+        return 4 * self.seconds
 
     def joined(self, other: Continuation) -> Continuation:
         """One continuation that serves both; ValueError if they share a name and not what is done."""
@@ -235,7 +241,10 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """What a continuation did; `ended` is "steps", "seconds", "not finite", or what happened instead."""
+    """What a continuation did; `ended` is "steps", "seconds", "not finite", or what happened instead.
+
+    It took so many `seconds` by the clock, and `worked` so many of a processor.
+    """
 
     name: str
     intervention: str
@@ -243,6 +252,7 @@ class Trajectory:
     ended: str
     seconds: float
     measured: tuple[Measurement, ...] = ()
+    worked: float = 0.0
 
     def measure(self, kind: type[_T]) -> _T | None:
         """What the meter named like the module of `kind` found; None if it found nothing or failed."""

@@ -42,7 +42,7 @@ class Runner(Listener):
         self.steps: list[Step] = []
         # The batch that each loader gives again and again, by the loader's identity.
         self.held: dict[int, Any] = {}
-        self.started = time.perf_counter()
+        self._start_clocks()
         # How often gradients were computed.
         self.backwards = 0
         self._loss = math.nan
@@ -80,9 +80,13 @@ class Runner(Listener):
     def become(self, continuation: Continuation, batches: Batches | None, batch: Any) -> None:
         """Be another continuation of the same intervention from the beginning, while it is still that."""
         self.continuation = continuation
-        self.started = time.perf_counter()
+        self._start_clocks()
         self._measured_by(continuation.meters)
         self._each(lambda meter: meter.begin(batches, batch))
+
+    def _start_clocks(self) -> None:
+        self.started = time.perf_counter()
+        self._worked = time.process_time()
 
     @property
     def holds(self) -> bool:
@@ -213,7 +217,8 @@ class Runner(Listener):
     def check_time(self) -> None:
         """Stop when the continuation's time is over; tell the supervisor now and then how it goes."""
         now = time.perf_counter()
-        if now - self.started > self.continuation.seconds:
+        entry = self.continuation
+        if time.process_time() - self._worked > entry.seconds or now - self.started > entry.patience:
             self.end("seconds")
         if now - self._told > 0.5:
             self._told = now
@@ -229,15 +234,15 @@ class Runner(Listener):
     def end(self, why: str) -> NoReturn:
         """Report and end the process."""
         entry = self.continuation
-        seconds = time.perf_counter() - self.started
         measured = []
         for name in list(self._meters):
             with self._guarded(name):
                 result = self._meters[name].result()
                 if result is not None:
                     measured.append(Measurement(name, to_json(result)))
+        seconds, worked = time.perf_counter() - self.started, time.process_time() - self._worked
         trajectory = Trajectory(
-            entry.name, entry.intervention, tuple(self.steps), why, seconds, tuple(measured)
+            entry.name, entry.intervention, tuple(self.steps), why, seconds, tuple(measured), worked
         )
         self.host.channel.send("trajectory", to_json(trajectory))
         self.host.finish()

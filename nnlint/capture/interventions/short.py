@@ -33,8 +33,11 @@ class Short(Intervention):
         # After an epoch scripts do much else (plots, samples, a search) where no step or batch looks at the
         # time. In a thread other than the first, signals cannot be had.
         with contextlib.suppress(ValueError):
-            signal.signal(signal.SIGALRM, lambda *_: runner.end("seconds"))
-            signal.setitimer(signal.ITIMER_REAL, runner.continuation.seconds + 1)
+            entry = runner.continuation
+            for sign in (signal.SIGPROF, signal.SIGALRM):
+                signal.signal(sign, lambda *_: runner.end("seconds"))
+            signal.setitimer(signal.ITIMER_PROF, entry.seconds + 1)
+            signal.setitimer(signal.ITIMER_REAL, entry.patience + 1)
 
     def over(self, batches: Batches) -> bool:
         now = len(self.runner.steps), self.runner.backwards, self._calls
