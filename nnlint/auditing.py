@@ -11,18 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnlint.capture.plan import Plan, Request
-from nnlint.capture.supervise import Capture, attend
+from nnlint.capture.supervise import attend
 from nnlint.config import Config
 from nnlint.engine import Linter
 from nnlint.experiments.loops import LATER
 from nnlint.finding import Finding, NotRun, Report
-from nnlint.judge import further, judge, needed
+from nnlint.judge import further, graph_of, judge, needed
 from nnlint.suppress import apply
 
 if TYPE_CHECKING:
     import torch
-
-    from nnlint.graph.step import GraphStep
 
 
 def audit(
@@ -69,26 +67,17 @@ def audit(
     except AuditError as error:
         return Report(not_run=(NotRun("audit", str(error), target),))
     seen = attend(plan, begin, partial(further, rules))
-    not_run, skipped = list(seen.not_run), list[NotRun]()
-    graph = _graph(seen, not_run) if graphs else None
-    found = _sift(linter, judge(rules, seen, graph, target, not_run, skipped))
+    graph, not_run = graph_of(seen, target) if graphs else (None, list(seen.not_run))
+    said = judge(rules, seen, graph, target)
+    found = _sift(linter, said.findings)
     return Report(
         findings=tuple(sorted(found)),
-        not_run=tuple(not_run),
-        skipped=tuple(skipped),
+        not_run=(*not_run, *said.not_run),
+        skipped=tuple(said.skipped),
         files=len({finding.filename for finding in found}),
         seconds=time.perf_counter() - started,
         sources={name: text for name in {finding.filename for finding in found} if (text := _text(name))},
     )
-
-
-def _graph(seen: Capture, not_run: list[NotRun]) -> GraphStep | None:
-    """The recorded step; that a recording failed leaves the graph rules silent."""
-    from nnlint.experiments.graph import FEW, WHOLE, step_of
-
-    parts = {f"continuation {entry.name}" for entry in (FEW, WHOLE)}
-    not_run[:] = [entry for entry in not_run if entry.what not in parts]
-    return step_of(seen)
 
 
 def _sift(linter: Linter, found: Sequence[Finding]) -> list[Finding]:

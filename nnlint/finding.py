@@ -234,6 +234,28 @@ class NotRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Result:
+    """What an experiment that was asked for has found out where nothing is wrong."""
+
+    what: str
+    text: str
+    filename: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "what": self.what,
+            "text": self.text,
+            "filename": self.filename,
+            "evidence": dict(self.evidence),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Result:
+        return cls(data["what"], data["text"], data["filename"], data["evidence"])
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All that one invocation has to say."""
 
@@ -241,6 +263,7 @@ class Report:
     not_run: tuple[NotRun, ...] = ()
     # Experiments that do not apply to this script, or that told too little: nothing is wrong with that.
     skipped: tuple[NotRun, ...] = ()
+    results: tuple[Result, ...] = ()
     files: int = 0
     seconds: float = 0.0
     # By `shown_name`, the text of each file (of a notebook: each cell) that has findings, as it was linted:
@@ -269,6 +292,7 @@ class Report:
             "findings": [finding.to_dict() for finding in self.findings],
             "not_run": [entry.to_dict() for entry in self.not_run],
             "skipped": [entry.to_dict() for entry in self.skipped],
+            "results": [entry.to_dict() for entry in self.results],
             "summary": {
                 "files": self.files,
                 "findings": len(self.findings),
@@ -282,6 +306,7 @@ class Report:
             findings=tuple(Finding.from_dict(finding) for finding in data["findings"]),
             not_run=tuple(NotRun.from_dict(entry) for entry in data["not_run"]),
             skipped=tuple(NotRun.from_dict(entry) for entry in data.get("skipped", ())),
+            results=tuple(Result.from_dict(entry) for entry in data.get("results", ())),
             files=data["summary"]["files"],
             seconds=data["summary"]["seconds"],
         )

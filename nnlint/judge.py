@@ -5,32 +5,37 @@ from __future__ import annotations
 import contextlib
 import linecache
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnlint.capture.plan import Place
 from nnlint.capture.supervise import Capture
 from nnlint.engine import describe, one_line
-from nnlint.finding import Finding, NotRun, Related, Span, Tier, split_name
-from nnlint.rule import Rule, Sighting, Skip
+from nnlint.finding import Finding, NotRun, Related, Result, Span, Tier, split_name
+from nnlint.rule import Outcome, Rule, Sighting, Skip
 
 if TYPE_CHECKING:
     from nnlint.capture.plan import Continuation
     from nnlint.graph.step import GraphStep
 
 
-def judge(
-    rules: Sequence[Rule],
-    seen: Capture,
-    step: GraphStep | None,
-    target: str,
-    not_run: list[NotRun],
-    skipped: list[NotRun],
-) -> list[Finding]:
-    """The findings of each rule and tier; one that fails is reported and stops none of the others."""
+@dataclass(slots=True)
+class Judgement:
+    """What the rules say of a run, and what they could not say."""
+
+    findings: list[Finding] = field(default_factory=list)
+    not_run: list[NotRun] = field(default_factory=list)
+    skipped: list[NotRun] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
+
+
+def judge(rules: Sequence[Rule], seen: Capture, step: GraphStep | None, target: str) -> Judgement:
+    """What each rule finds in each tier; one that fails is reported and stops none of the others."""
+    said = Judgement()
     found: list[Finding] = []
     for rule in rules:
-        looks: list[tuple[Tier, Callable[[], Iterable[Sighting | Skip]]]] = []
+        looks: list[tuple[Tier, Callable[[], Iterable[Sighting | Skip | Outcome]]]] = []
         if "E" in rule.page.tiers and seen.first_step is not None:
             looks.append((Tier.EXPERIMENT, lambda rule=rule: rule.check_runs(seen)))  # type: ignore[misc]
         if "G" in rule.page.tiers and step is not None:
@@ -39,21 +44,74 @@ def judge(
             try:
                 sightings = list(look())
             except Exception as error:
-                not_run.append(NotRun(describe(rule), one_line(error), target))
+                said.not_run.append(NotRun(describe(rule), one_line(error), target))
                 continue
             for sighting in sightings:
                 if isinstance(sighting, Skip):
-                    skipped.append(NotRun(describe(rule), sighting.why, target))
+                    said.skipped.append(NotRun(describe(rule), sighting.why, target))
+                elif isinstance(sighting, Outcome):
+                    said.results.append(Result(describe(rule), sighting.text, target, sighting.evidence))
                 else:
                     found.append(_finding(rule, sighting, tier, target))
     # What two tiers see in one place is said once.
     once: dict[tuple[str, str, Span], Finding] = {}
     for finding in found:
         once.setdefault((finding.code, finding.shown_name, finding.span), finding)
-    return list(once.values())
+    said.findings = list(once.values())
+    return said
 
 
-def needed(rules: Iterable[Rule], *, graphs: bool) -> tuple[Continuation, ...]:
+def graph_of(seen: Capture, target: str) -> tuple[GraphStep | None, list[NotRun]]:
+    """The recorded step, and what else of the run is worth saying that did not happen.
+
+    That one of the two recordings failed is not, where the other one stands.
+    """
+    from nnlint.experiments.graph import FEW, WHOLE, step_of
+
+    step = step_of(seen)
+    if step is None and seen.first_step is not None and WHOLE.name in seen.trajectories:
+        why = f"nothing was recorded: {seen.trajectories[WHOLE.name].ended}"
+        return None, [*seen.not_run, NotRun("graph of the first training step", why, target)]
+    if step is None:
+        return None, list(seen.not_run)
+    parts = {f"continuation {entry.name}" for entry in (FEW, WHOLE)}
+    return step, [entry for entry in seen.not_run if entry.what not in parts]
+
+
+def each_once(findings: Sequence[Finding], rules: Iterable[Rule]) -> list[Finding]:
+    """The findings of all tiers without those that another one explains, or tells already."""
+    names = {finding.name for finding in findings}
+    silent = {rule.page.name for rule in rules if names.intersection(rule.explained_by)}
+    read = [finding for finding in findings if finding.tier is Tier.STATIC]
+    # A run knows less well than the source which line is to blame, and both mean one bug.
+    shown = {finding.name for finding in read}
+    return [
+        finding
+        for finding in findings
+        if finding.tier is Tier.STATIC
+        or not (
+            finding.name in silent
+            or (finding.tier is Tier.EXPERIMENT and finding.name in shown)
+            or (finding.tier is Tier.GRAPH and any(_one_bug(finding, other) for other in read))
+        )
+    ]
+
+
+def _one_bug(found: Finding, other: Finding) -> bool:
+    """Whether two tiers speak of one bug: by the same rule, and of a line that both name.
+
+    The source names where a layer is built, the recorded step where it is called; each knows the loss.
+    """
+    return found.code == other.code and not _lines(found).isdisjoint(_lines(other))
+
+
+def _lines(finding: Finding) -> set[tuple[str, int | None, int]]:
+    return {(part.filename, part.cell, part.span.start.row) for part in (finding, *finding.related)}
+
+
+def needed(
+    rules: Iterable[Rule], *, graphs: bool, also: Iterable[Continuation] = ()
+) -> tuple[Continuation, ...]:
     """What the rules want run, each once and with all its meters; with `graphs`, the recordings first."""
     from nnlint.experiments.graph import FEW, WHOLE
 
@@ -61,6 +119,7 @@ def needed(rules: Iterable[Rule], *, graphs: bool) -> tuple[Continuation, ...]:
     for entry in (
         *((FEW, WHOLE) if graphs else ()),
         *(entry for rule in rules for entry in rule.continuations),
+        *also,
     ):
         wanted[entry.name] = wanted[entry.name].joined(entry) if entry.name in wanted else entry
     return tuple(wanted.values())

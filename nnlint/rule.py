@@ -92,6 +92,14 @@ class Skip:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an experiment that the user asked for has found out, where nothing is wrong."""
+
+    text: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
 def listed(names: Sequence[str]) -> str:
     """`a`, `b`, `c` and 2 more."""
     more = f" and {len(names) - 3} more" if names[3:] else ""
@@ -145,7 +153,7 @@ class Rule:
         def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
             """The problems visible in the graph of the first training step, or of a model that was traced."""
 
-        def check_runs(self, seen: Capture) -> Iterator[Sighting | Skip]:
+        def check_runs(self, seen: Capture) -> Iterator[Sighting | Skip | Outcome]:
             """The problems visible in the script's first training iteration and its continuations."""
 
     def more(self, seen: Capture) -> tuple[Continuation, ...]:

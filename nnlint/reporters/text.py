@@ -9,7 +9,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from nnlint.finding import Finding, NotRun, Related, Report, Severity, Span
+from nnlint.finding import Finding, NotRun, Related, Report, Result, Severity, Span
 from nnlint.lines import split_lines
 from nnlint.page import PageError, find_pages_dir, load_page
 from nnlint.statistics import by_rule
@@ -59,6 +59,8 @@ class _Text:
 
     def close(self, blocks: list[str]) -> str:
         """The blocks, then what did not happen, then the sum."""
+        if self.report.results:
+            blocks = [*blocks, "\n".join(self.result(entry) for entry in self.report.results)]
         if self.report.not_run:
             blocks = [*blocks, "\n".join(self.not_run(entry) for entry in self.report.not_run)]
         if self.report.skipped:
@@ -124,6 +126,9 @@ class _Text:
     def not_run(self, entry: NotRun) -> str:
         where = f"{entry.filename}: " if entry.filename else ""
         return f"{self.paint('not run:', Severity.ERROR)} {where}{entry.what}: {entry.why}"
+
+    def result(self, entry: Result) -> str:
+        return f"{self.paint('result:', 'blue')} {entry.what}: {entry.text}"
 
     def skipped(self, entry: NotRun) -> str:
         return f"{self.paint('skipped:', 'dim')} {entry.what}: {entry.why}"
