@@ -75,14 +75,16 @@ def run(
     """Run SCRIPT with its ARGUMENTS to its first training step, and examine that step and its source."""
     from nnlint.chosen import ChoiceError
     from nnlint.examine import examine
+    from nnlint.experiments.preview import PREVIEW
 
     what = request(script, arguments, module, **limits)
     linter, settings = load_linter(
         (what.target,), select, extend_select, ignore, output_format, config, isolated
     )
+    also = (PREVIEW,) if report_file is not None else ()
     with bar(what.seconds) as progress:
         try:
-            report, seen = examine(linter, what, progress, only=only, skip=skip)
+            report, seen = examine(linter, what, progress, only=only, skip=skip, also=also)
         except ChoiceError as error:
             fail(str(error))
     render = reporter(settings.output_format)
