@@ -116,9 +116,17 @@ def _columns(values: torch.Tensor) -> list[Column]:
         there = column[~missing] if not missing.all() else torch.zeros(1, dtype=torch.float64)
         deviation, mean = torch.std_mean(there, correction=0)
         low, high = torch.aminmax(there)
-        figures = (short(float(figure)) for figure in (low, mean, deviation, high))
-        shown = tuple(short(float(value)) for value in first[:, number])
-        found.append(Column(number, *figures, int(missing.sum()), shown))
+        found.append(
+            Column(
+                number=number,
+                low=short(float(low)),
+                mean=short(float(mean)),
+                deviation=short(float(deviation)),
+                high=short(float(high)),
+                missing=int(missing.sum()),
+                values=tuple(short(float(value)) for value in first[:, number]),
+            )
+        )
     return found
 
 
