@@ -1,0 +1,26 @@
+"""Samples and features are regrouped with a wrong number of features."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from planted import Mutant, Script
+
+
+def plant(script: Script) -> Iterator[Mutant]:
+    for site in script.find("_x.flatten(1)", "_m.flatten(_x, 1)", "_x.view(_x.size(0), -1)"):
+        method = script.function(site.node)
+        if not isinstance(method, ast.FunctionDef) or method.name != "forward":
+            continue
+        for found in script.find("_n.Linear(_a, _b)"):
+            product = found.bound["_a"]
+            if isinstance(product, ast.BinOp) and isinstance(product.left, ast.Constant):
+                # One axis is forgotten, in the view and in the layer alike.
+                half = script.source(product.left)
+                call = found.node
+                assert isinstance(call, ast.Call)
+                yield script.mutant(
+                    script.replace(site.node, script.filled(f"_x.view(-1, {half})", site)),
+                    script.replace(call.args[0], half),
+                )

@@ -1,0 +1,27 @@
+"""`zero_grad` and `step` stand on the wrong side of `backward`, or one of the two is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from planted import Mutant, Script
+
+
+def plant(script: Script) -> Iterator[Mutant]:
+    for back in script.find("_l.backward(...)"):
+        if not script.alone(back.node):
+            continue
+        here = script.statement(back.node)
+        block = script.block(here)
+        for site in script.find("_o.zero_grad(...)", within=script.function(here)):
+            clear = script.statement(site.node)
+            if clear in block and script.alone(site.node) and block.index(clear) < block.index(here):
+                late = script.after(here, script.moved(clear))
+                yield script.mutant(script.drop(clear), late, also=[here])
+        for site in script.find("_o.step()", within=script.function(here)):
+            step = script.statement(site.node)
+            if step in block and script.alone(site.node) and block.index(step) > block.index(here):
+                early = script.before(here, script.moved(step))
+                yield script.mutant(script.drop(step), early, also=[here])
+                yield script.mutant(script.drop(step), at=[here])
+                yield script.mutant(script.drop(here), at=[step])

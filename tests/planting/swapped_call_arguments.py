@@ -1,0 +1,28 @@
+"""Two arguments change places."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections.abc import Iterator
+
+from planted import Mutant, Script
+
+
+def plant(script: Script) -> Iterator[Mutant]:
+    functions = {
+        node.name: [arg.arg for arg in node.args.args]
+        for node in ast.walk(script.tree)
+        if isinstance(node, ast.FunctionDef)
+    }
+    for name, parameters in functions.items():
+        for site in script.find(f"{name}(...)"):
+            call = site.node
+            assert isinstance(call, ast.Call)
+            for (number, one), (_, other) in itertools.pairwise(enumerate(call.args)):
+                if number + 1 < len(parameters) and isinstance(one, ast.Name) and isinstance(other, ast.Name):
+                    if (one.id, other.id) == tuple(parameters[number : number + 2]):
+                        yield script.mutant(
+                            script.replace(one, other.id), script.replace(other, one.id), also=[call]
+                        )
+                        break

@@ -1,0 +1,19 @@
+"""Layers stand in a plain list."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from planted import Mutant, Script
+
+
+def plant(script: Script) -> Iterator[Mutant]:
+    for site in script.find("_n.ModuleList(_l)"):
+        layers = site.bound["_l"]
+        code = script.source(layers)
+        if isinstance(layers, ast.GeneratorExp):
+            code = f"[{code.strip('()')}]"
+        yield script.mutant(script.replace(site.node, code))
+    for site in script.find("_n.ModuleDict(_l)"):
+        yield script.mutant(script.replace(site.node, script.source(site.bound["_l"])))
