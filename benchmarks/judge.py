@@ -2,8 +2,8 @@
 
     python benchmarks/judge.py --root CORPORA ROWS.jsonl…
 
-A row has `path` (CORPUS/PACKAGE/FILE, from the root), `line`, `code`, `verdict` and `reason`. A second
-verdict on the same line replaces the first.
+A row has `path` (CORPUS/PACKAGE/FILE, from the root), `line`, `code`, `verdict` and `reason`, and
+`cell` where FILE is a notebook. A second verdict on the same line replaces the first.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
-from sources import project
+from sources import lines_of, project
 from verdicts import FILE, Key, Review, Verdict, VerdictError, line_hash, load
+
+from nnlint.notebook import NotebookError
 
 
 def judged(root: Path, file: Path) -> Iterator[tuple[Review, str]]:
@@ -25,11 +27,10 @@ def judged(root: Path, file: Path) -> Iterator[tuple[Review, str]]:
         try:
             row = json.loads(text)
             _, folder, path = row["path"].split("/", 2)
-            source = (root / row["path"]).read_bytes().decode(errors="replace").replace("\r\n", "\n")
-            line = source.split("\n")[row["line"] - 1]
+            line = lines_of(root / row["path"], row.get("cell"))[row["line"] - 1]
             key = Key(project(folder), path, row["code"], line_hash(line))
             review = Review(key, Verdict(row["verdict"]), row["reason"].strip().rstrip("."))
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        except (OSError, ValueError, KeyError, TypeError, IndexError, NotebookError) as error:
             raise VerdictError(f"{file.name}:{number}: {error!r}") from None
         place = folder.replace("__", "/") if "__" in folder else folder
         yield review, f"- {place}, `{path}`, line {row['line']}, {row['code']}: {review.reason}."

@@ -28,7 +28,7 @@ from peers import NNLINT, ROOT
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from sources import Package, SourceError, package, project
+from sources import Package, SourceError, lines_of, package, project
 from verdicts import Key, Review, Tally, VerdictError, line_hash, load
 
 # Packages with training loops, losses, metrics or models of their own; raise the versions by hand.
@@ -160,8 +160,7 @@ def lint(part: Package, rules: Sequence[str]) -> Linted:
 
 def _found(part: Package, finding: dict[str, Any]) -> Found:
     file = Path(finding["filename"])
-    # Split as nnlint counts rows: a form feed is no line end.
-    lines = tuple(file.read_bytes().decode(errors="replace").replace("\r\n", "\n").split("\n"))
+    lines = lines_of(file, finding["cell"])
     row = finding["location"]["row"]
     text = lines[row - 1] if row <= len(lines) else ""
     path = file.relative_to(part.folder).as_posix()

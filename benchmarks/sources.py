@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnlint.notebook import Notebook
+
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nnlint-bench"
 
 # What nnlint never walks into, so that no tool is given what another does not read.
@@ -35,6 +37,16 @@ class Package:
     def files(self) -> list[Path]:
         """Its Python files, sorted."""
         return sorted(_walk(self.folder))
+
+
+def lines_of(file: Path, cell: int | None) -> tuple[str, ...]:
+    """A file's lines as nnlint counts rows (a form feed is no line end); a notebook's cell by its number."""
+    data = file.read_bytes()
+    if cell is None:
+        text = data.decode(errors="replace")
+    else:
+        text = {one.number: one.text for one in Notebook.read(data).cells}[cell]
+    return tuple(text.replace("\r\n", "\n").split("\n"))
 
 
 def project(folder: str) -> str:
