@@ -106,7 +106,8 @@ def _one_bug(found: Finding, other: Finding) -> bool:
 
 
 def _lines(finding: Finding) -> set[tuple[str, int | None, int]]:
-    return {(part.filename, part.cell, part.span.start.row) for part in (finding, *finding.related)}
+    places: tuple[Finding | Related, ...] = (finding, *finding.related)
+    return {(place.filename, place.cell, place.span.start.row) for place in places}
 
 
 def needed(

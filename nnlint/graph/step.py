@@ -101,6 +101,17 @@ class GraphStep:
                     waiting.append(user)
         return frozenset(found)
 
+    def behind_grad(self, index: int) -> frozenset[int]:
+        """The nodes to which gradients flow back from this one, itself included."""
+        found = {index} if self.nodes[index].grad else set()
+        waiting = list(found)
+        while waiting:
+            for ref in self.sources(waiting.pop()):
+                if ref.node not in found and self.nodes[ref.node].grad:
+                    found.add(ref.node)
+                    waiting.append(ref.node)
+        return frozenset(found)
+
     @cached_property
     def before_loss(self) -> frozenset[int]:
         """The nodes that a loss was computed from."""

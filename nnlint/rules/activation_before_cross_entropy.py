@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from nnlint.finding import Applicability, Severity
-from nnlint.rule import Draft, Problem, Removal, Replacement, Rule
+from nnlint.graph.criteria import criteria
+from nnlint.graph.makers import made_by, spoken
+from nnlint.rule import Draft, Problem, Removal, Replacement, Rule, Sighting
 from nnlint.static.rewrite import code_of, lines_of, operand
 from nnlint.static.scores import Loss, losses_of, surely
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
     from nnlint.static.values import Value
 
@@ -25,6 +28,12 @@ SQUASHING = {
     "gumbel_softmax": "Gumbel softmax",
     "hardsigmoid": "hard sigmoid",
 }
+MESSAGE = (
+    "{what} is applied to {name} before cross-entropy, which expects raw logits: it applies log-softmax "
+    "itself, so the gradients shrink and the loss cannot approach zero; pass the logits"
+)
+# The same as operators of a recorded step.
+SQUASHED = ("_softmax", "sigmoid", "tanh", "relu", "hardsigmoid")
 
 
 class ActivationBeforeCrossEntropy(Rule):
@@ -36,9 +45,7 @@ class ActivationBeforeCrossEntropy(Rule):
             for value in surely(loss.prediction, lambda value: value.op in SQUASHING):
                 yield self.problem(
                     loss.place(value),
-                    f"{SQUASHING[value.op]} is applied to `{name}` before cross-entropy, which expects raw "
-                    f"logits: it applies log-softmax itself, so the gradients shrink and the loss cannot "
-                    f"approach zero; pass the logits",
+                    MESSAGE.format(what=SQUASHING[value.op], name=f"`{name}`"),
                     related=((loss.node, "the loss"),),
                     fix=_without(script, value, loss),
                 )
@@ -48,6 +55,17 @@ class ActivationBeforeCrossEntropy(Rule):
                     f"{script.text(loss.node)} applies log-softmax itself; the one before it changes nothing",
                     severity=Severity.INFO,
                 )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for loss in criteria(step, "cross_entropy"):
+            related = ((step.nodes[loss.node].place, "the loss"),)
+            for made in made_by(step, loss.prediction, *SQUASHED):
+                if step.nodes[made.node].grad:
+                    yield Sighting(
+                        step.nodes[made.node].place,
+                        MESSAGE.format(what=spoken(step, made), name=step.called(loss.prediction)),
+                        related=related,
+                    )
 
 
 def _without(script: ScriptModel, value: Value, loss: Loss) -> Draft | None:

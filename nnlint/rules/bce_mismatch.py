@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.graph import makers
+from nnlint.graph.criteria import criteria
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.scores import PROBABILITIES, is_raw, losses_of, surely
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 # What makes a logit unable to express one of the two answers.
 BOUNDED = PROBABILITIES | {"relu"}
+RAW = (
+    "{name} holds raw scores, but `BCELoss` expects probabilities and fails, or goes wrong, outside of [0, "
+    "1]; use the loss with logits (`BCEWithLogitsLoss`)"
+)
+SQUASHED = (
+    "{what} is applied to {name} before a loss that expects raw logits and applies a sigmoid itself: a score "
+    "above zero is already a yes, so the answer no is out of reach; pass the logits"
+)
 
 
 class BceMismatch(Rule):
@@ -24,8 +35,7 @@ class BceMismatch(Rule):
             for layer in surely(loss.prediction, is_raw)[:1]:
                 yield self.problem(
                     loss.node,
-                    f"`{name}` holds raw scores, but `BCELoss` expects probabilities and fails, or goes "
-                    f"wrong, outside of [0, 1]; use the loss with logits (`BCEWithLogitsLoss`)",
+                    RAW.format(name=f"`{name}`"),
                     related=((loss.place(layer), "the last layer, with no sigmoid after it"),),
                 )
         for loss in losses_of(script, "binary_cross_entropy_with_logits"):
@@ -33,8 +43,22 @@ class BceMismatch(Rule):
             for value in surely(loss.prediction, lambda value: value.op in BOUNDED):
                 yield self.problem(
                     loss.place(value),
-                    f"{value.op} is applied to `{name}` before a loss that expects raw logits and applies a "
-                    f"sigmoid itself: a score above zero is already a yes, so the answer no is out of reach; "
-                    f"pass the logits",
+                    SQUASHED.format(what=value.op, name=f"`{name}`"),
                     related=((loss.node, "the loss"),),
+                )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for loss in criteria(step, "binary_cross_entropy"):
+            for made in makers.surely(step, loss.prediction, lambda made: makers.is_raw(step, made))[:1]:
+                yield Sighting(
+                    step.nodes[loss.node].place,
+                    RAW.format(name=step.called(loss.prediction)),
+                    related=((step.nodes[made.node].place, "the last layer, with no sigmoid after it"),),
+                )
+        for loss in criteria(step, "binary_cross_entropy_with_logits"):
+            for made in makers.made_by(step, loss.prediction, *makers.PROBABILITIES, "relu"):
+                yield Sighting(
+                    step.nodes[made.node].place,
+                    SQUASHED.format(what=makers.spoken(step, made), name=step.called(loss.prediction)),
+                    related=((step.nodes[loss.node].place, "the loss"),),
                 )

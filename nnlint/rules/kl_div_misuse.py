@@ -8,17 +8,30 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from nnlint.finding import Severity
-from nnlint.rule import Draft, Insertion, Problem, Replacement, Rule
+from nnlint.graph import makers
+from nnlint.graph.criteria import Criterion, criteria
+from nnlint.graph.terms import loss_terms
+from nnlint.rule import Draft, Insertion, Problem, Replacement, Rule, Sighting
 from nnlint.static.arguments import constant
 from nnlint.static.scores import PROBABILITIES, Loss, is_raw, losses_of, surely
 from nnlint.static.terms import product, whole_terms
 from nnlint.static.torch_api import RELABEL
 
 if TYPE_CHECKING:
+    from nnlint.graph.nodes import Ref
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
     from nnlint.static.values import Value
 
 LOGARITHMS = frozenset({"log", "log_softmax", "logsigmoid"})
+NO_LOGARITHM = (
+    "{name} holds {given}, but the KL divergence loss expects its input as log-probabilities: what is "
+    "minimised is no divergence; use `log_softmax`"
+)
+LOGARITHM = (
+    "the target {name} holds log-probabilities, but without `log_target=True` probabilities are expected: "
+    "the loss is not a number; pass `log_target=True`"
+)
 
 
 class KlDivMisuse(Rule):
@@ -34,9 +47,7 @@ class KlDivMisuse(Rule):
                 given = "raw scores" if is_raw(value) else f"probabilities ({value.op})"
                 yield self.problem(
                     loss.node,
-                    f"`{name}` holds {given}, but the KL divergence loss "
-                    f"expects its input as log-probabilities: what is minimised is no divergence; use "
-                    f"`log_softmax`",
+                    NO_LOGARITHM.format(name=f"`{name}`", given=given),
                     related=((loss.place(value), "made here"),),
                 )
             for value in surely(loss.target, lambda value: value.op in LOGARITHMS)[:1]:
@@ -44,10 +55,38 @@ class KlDivMisuse(Rule):
                     target = script.name_of(loss.target or value)
                     yield self.problem(
                         loss.node,
-                        f"the target `{target}` holds log-probabilities, but without `log_target=True` "
-                        f"probabilities are expected: the loss is not a number; pass `log_target=True`",
+                        LOGARITHM.format(name=f"`{target}`"),
                         related=((loss.place(value), "made here"),),
                     )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for loss in criteria(step, "kl_div"):
+            place = step.nodes[loss.node].place
+            name, target = step.called(loss.prediction), step.called(loss.target)
+            for made in makers.surely(step, loss.prediction, lambda made: _is_no_log(step, made))[:1]:
+                raw = makers.is_raw(step, made)
+                given = "raw scores" if raw else f"probabilities ({makers.spoken(step, made)})"
+                yield Sighting(
+                    place,
+                    NO_LOGARITHM.format(name=name, given=given),
+                    related=((step.nodes[made.node].place, "made here"),),
+                )
+            for made in makers.made_by(step, loss.target, *makers.LOG_PROBABILITIES)[:1]:
+                yield Sighting(
+                    place,
+                    LOGARITHM.format(name=target),
+                    related=((step.nodes[made.node].place, "made here"),),
+                )
+            if _is_mean(step, loss):
+                beside = any(len(loss_terms(step, output.ref)) > 1 for output in step.losses)
+                classes = step.shape(loss.prediction)[1]
+                yield Sighting(
+                    place,
+                    f"the mean divides by the {classes} classes as well as by the batch size, so this is the "
+                    f"divergence over {classes}, and its weight beside other terms that much smaller; pass "
+                    '`reduction="batchmean"`',
+                    severity=Severity.WARNING if beside else Severity.INFO,
+                )
 
     def _averages(self, script: ScriptModel) -> Iterator[Problem]:
         """A mean over the classes too, though there is one distribution a sample."""
@@ -72,6 +111,18 @@ class KlDivMisuse(Rule):
                 severity=Severity.WARNING if id(loss.node) in added else Severity.INFO,
                 fix=_batchmean(script, loss),
             )
+
+
+def _is_no_log(step: GraphStep, made: Ref) -> bool:
+    return step.operator(made.node) in makers.PROBABILITIES or makers.is_raw(step, made)
+
+
+def _is_mean(step: GraphStep, loss: Criterion) -> bool:
+    """Whether it is averaged over the classes too, of which each sample has one row."""
+    shape = step.shape(loss.prediction)
+    here = step.nodes[loss.node].place
+    means = [user for user in step.users(loss.node) if step.operator(user) == "mean"]
+    return len(shape) == 2 and shape[1] > 1 and any(step.nodes[user].place == here for user in means)
 
 
 def _one_row_each(script: ScriptModel, prediction: Value) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.experiments.loops import LATER
+from nnlint.graph import makers
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import constant
 from nnlint.static.scores import losses_of
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import libcst as cst
 
     from nnlint.capture.supervise import Capture
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 OVER_CLASSES = {"softmax": "1", "log_softmax": "0"}
@@ -35,6 +37,29 @@ class SingleLogitCrossEntropy(Rule):
                     "cross-entropy over one class is always 0, so nothing is learned; use "
                     "BCEWithLogitsLoss, or one output a class",
                     evidence={"prediction": list(criterion.prediction)},
+                )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for index in sorted(step.before_loss):
+            node = step.nodes[index]
+            operator, dim = step.operator(index), node.arguments.get("dim")
+            if operator not in ("_softmax", "_log_softmax") or not isinstance(dim, int) or not node.grad:
+                continue
+            (scores, *_) = step.sources(index)
+            shape = step.shape(scores)
+            layer = makers.layer_behind(step, scores)
+            if len(shape) < 2 or shape[dim] != 1 or layer is None:
+                continue
+            # Of the layer's own outputs, and not of places or heads that there happens to be one of.
+            width = 1 if step.operator(layer) == "convolution" else -1
+            if step.nodes[layer].shapes[0][width] == 1 and dim % len(shape) == width % len(shape):
+                name = operator.strip("_")
+                yield Sighting(
+                    node.place,
+                    f"{name} over {step.axis(scores, dim % len(shape))}, which has size 1, is "
+                    f"{OVER_CLASSES[name]} whatever the weights, and its gradient is 0; use a sigmoid, or "
+                    "BCEWithLogitsLoss, for one logit, one output a class, or the axis that was meant",
+                    related=((step.nodes[layer].place, "one output"),),
                 )
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.graph.criteria import criteria
+from nnlint.graph.makers import learned
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.scores import is_data, is_label, is_output, losses_of
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 # Losses whose arguments mean different things; a squared or absolute error is the same both ways round.
 ASYMMETRIC = ("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits")
+MESSAGE = (
+    "the prediction comes first, then the target: here {given} stands where {wanted} belongs, so the "
+    "logarithm is taken of the wrong one; swap them"
+)
 
 
 class SwappedLossArguments(Rule):
@@ -25,6 +32,15 @@ class SwappedLossArguments(Rule):
                 given, wanted = script.name_of(first), script.name_of(second)
                 yield self.problem(
                     loss.node,
-                    f"the prediction comes first, then the target: here `{given}` stands where `{wanted}` "
-                    f"belongs, so the logarithm is taken of the wrong one; swap them",
+                    MESSAGE.format(given=f"`{given}`", wanted=f"`{wanted}`"),
+                )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for loss in criteria(step, *ASYMMETRIC):
+            # A gradient that flows into the target only: nothing else is trained by this loss.
+            if not step.nodes[loss.prediction.node].grad and learned(step, loss.target):
+                given, wanted = step.called(loss.prediction), step.called(loss.target)
+                yield Sighting(
+                    step.nodes[loss.node].place,
+                    MESSAGE.format(given=given, wanted=wanted),
                 )
