@@ -66,14 +66,16 @@ class MemoryWatch:
 
     def _tree(self) -> list[list[psutil.Process]]:
         """The processes by how far they are from the root."""
-        levels = [[self._root]]
-        while levels[-1]:
-            following = []
-            for process in levels[-1]:
+        levels, depths = [[self._root]], {self._root.pid: 0}
+        with contextlib.suppress(psutil.Error):
+            # All at once, parents first: each question of this kind reads what every process of the machine is.
+            for process in self._root.children(recursive=True):
                 with contextlib.suppress(psutil.Error):
-                    following.extend(process.children())
-            levels.append(following)
-        return levels[:-1]
+                    depth = depths.get(process.ppid(), 0) + 1
+                    depths[process.pid] = depth
+                    levels += [[]] * (depth == len(levels))
+                    levels[depth].append(process)
+        return levels
 
 
 def _resident(process: psutil.Process) -> int:
