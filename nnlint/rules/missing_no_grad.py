@@ -33,6 +33,8 @@ class MissingNoGrad(Rule):
                 continue
             if _wants_gradient(script, forward) or _switched_elsewhere(script, forward):
                 continue
+            if _released(script, forward):
+                continue
             place = _place(forward, trained)
             if place is None or forward.target is None:
                 continue
@@ -81,6 +83,14 @@ def _switched_elsewhere(script: ScriptModel, forward: Event) -> bool:
         ):
             return True
     return False
+
+
+def _released(script: ScriptModel, forward: Event) -> bool:
+    """Whether `outputs.detach_()` lets go of the graph at once."""
+    return any(
+        call.args and forward.call in (call.args[0], *call.args[0].alternatives())
+        for call in script.calls_of("detach_")
+    )
 
 
 def _wants_gradient(script: ScriptModel, forward: Event) -> bool:

@@ -14,6 +14,7 @@ from nnlint.static.holdings import Holding, holding, made_over, part_of, stepped
 from nnlint.static.layers import built_here, has_weights
 from nnlint.static.state import roots
 from nnlint.static.torch_api import CUTS_GRADIENT, WRAPPERS
+from nnlint.static.updates import updates
 from nnlint.static.values import EventKind, Fact, Kind, Value
 
 if TYPE_CHECKING:
@@ -160,8 +161,10 @@ class OptimizerMissesParameters(Rule):
             return
         known = [module for _, own in held for module in own.modules]
         reported: set[int] = set()
+        # A backward pass that no step follows trains nothing: a benchmark, a check of gradients.
+        used = {id(event) for update in updates(script) for event in update.events}
         for event in script.events_of(EventKind.BACKWARD):
-            if event.target is None:
+            if event.target is None or id(event) not in used:
                 continue
             for value in event.target.graph(lambda part: part.op in CUTS_GRADIENT or part.grad is not True):
                 for module in (

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from nnlint.graph.across import crossings
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.axes import Axis, flat, shuffle
+from nnlint.static.evaluation import reachable
 from nnlint.static.shapes import POINTWISE, origin
-from nnlint.static.values import Event, Value
+from nnlint.static.values import Event, EventKind, Value
 
 if TYPE_CHECKING:
     from nnlint.graph.step import GraphStep
@@ -67,6 +68,10 @@ class ViewAfterTranspose(Rule):
         wrong = shuffle(source, target, move is not None)
         if wrong is None or call.node is None:
             return
+        if all(isinstance(factor, int) for factor in (wrong.taken, *wrong.skipped)) and not _learnt_from(
+            script, call
+        ):
+            return
         taken, skipped = shapes.describe((wrong.taken,)), shapes.describe(wrong.skipped)
         order = (
             f"axis {taken} where {skipped} comes first"
@@ -97,6 +102,14 @@ class ViewAfterTranspose(Rule):
             f"the axes of `{left}` and `{right}` do not correspond ({layouts}), so each element is compared "
             "with the target of another one; permute one of them",
         )
+
+
+def _learnt_from(script: ScriptModel, call: Value) -> bool:
+    """Whether a model or a loss is given it. Else plain numbers are the sizes of an example, not of axes."""
+    users = (*script.events_of(EventKind.FORWARD), *script.losses)
+    return id(call) in reachable(
+        value for event in users for value in (*event.call.args, *event.call.kwargs.values())
+    )
 
 
 def _shifted(script: ScriptModel) -> Iterator[int]:
