@@ -68,7 +68,7 @@ class MemoryWatch:
         """The processes by how far they are from the root."""
         levels, depths = [[self._root]], {self._root.pid: 0}
         with contextlib.suppress(psutil.Error):
-            # All at once, parents first: each question of this kind reads what every process of the machine is.
+            # All at once, parents first: such a question reads about every process of the machine.
             for process in self._root.children(recursive=True):
                 with contextlib.suppress(psutil.Error):
                     depth = depths.get(process.ppid(), 0) + 1
