@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.finding import Severity
-from nnlint.rule import Problem, Rule
+from nnlint.graph import edges
+from nnlint.graph.makers import surely as surely_made
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import argument
 from nnlint.static.scores import surely
 from nnlint.static.values import EventKind, Kind, Value
 from nnlint.static.zeros import in_training_graph, untaken_risks
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 SQUARES = frozenset({"square", "abs"})
 CUT = frozenset({"relu", "relu6"})
+_REST = (
+    "there the gradient of the root is infinite, NaN after the next multiplication by 0; add a small eps "
+    "inside the root, or use `torch.linalg.vector_norm`"
+)
+CUT_OFF = "{name} is exactly 0 wherever it was cut off, and " + _REST
+COINCIDE = "{name} is 0 where two points coincide or a signal is silent, and " + _REST
 
 
 class InfiniteGradientRoot(Rule):
@@ -34,16 +42,32 @@ class InfiniteGradientRoot(Rule):
                 continue  # a figure that is only printed
             name = script.name_of(call.args[0], "its argument")
             if surely(call.args[0], _cut_at_zero):
-                why = f"`{name}` is exactly 0 wherever it was cut off, and"
+                message = CUT_OFF.format(name=f"`{name}`")
             elif surely(call.args[0], _is_distance):
-                why = f"`{name}` is 0 where two points coincide or a signal is silent, and"
+                message = COINCIDE.format(name=f"`{name}`")
             else:
                 continue
             yield self.problem(
                 call.node,
                 f"{why} there the gradient of the root is infinite, NaN after the next multiplication by 0; "
                 f"add a small eps inside the root, or use `torch.linalg.vector_norm`",
-                severity=Severity.INFO,
+            )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        elsewhere = {risk for _, risk in edges.untaken_risks(step)}
+        for index in edges.trained(step, "sqrt", "pow"):
+            power = step.nodes[index].arguments.get("exponent", 0.5)
+            if index in elsewhere or not isinstance(power, float) or not 0 < power < 1:
+                continue
+            operand = step.sources(index)[0]
+            if surely_made(step, operand, lambda made: edges.is_cut(step, made)):
+                message = CUT_OFF
+            elif surely_made(step, operand, lambda made: edges.is_distance(step, made)):
+                message = COINCIDE
+            else:
+                continue
+            yield Sighting(
+                step.nodes[index].place, message.format(name=step.called(operand)), severity=Severity.INFO
             )
 
 

@@ -6,13 +6,27 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.finding import Severity
-from nnlint.rule import Problem, Rule
+from nnlint.graph import edges
+from nnlint.graph.nodes import Ref
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.zeros import goes_dead, in_training_graph, untaken_risks, vanishing_divisor
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
-WORDS = {"norm": "norm", "std": "standard deviation", "sum": "sum", "mean": "mean", "sqrt": "root"}
+WORDS = {
+    "norm": "norm",
+    "linalg_vector_norm": "norm",
+    "std": "standard deviation",
+    "sum": "sum",
+    "mean": "mean",
+    "sqrt": "root",
+}
+MESSAGE = (
+    "the divisor {name} is a {what} that can be exactly 0 in training: NaN or Inf here and in every "
+    "gradient; add a small eps, or use `F.normalize`, which clamps it"
+)
 
 
 class UnsafeDivision(Rule):
@@ -34,7 +48,21 @@ class UnsafeDivision(Rule):
             name = script.name_of(call.args[1], "the divisor")
             yield self.problem(
                 call.node,
-                f"the divisor `{name}` is a {WORDS[divisor.op]} that can be exactly 0 in training: NaN "
-                f"or Inf here and in every gradient; add a small eps, or use `F.normalize`, which clamps it",
-                severity=Severity.WARNING if goes_dead(divisor) else Severity.INFO,
+                MESSAGE.format(name=f"`{name}`", what=WORDS[divisor.op]),
+                severity=None if goes_dead(divisor) else Severity.INFO,
             )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        elsewhere = {risk for _, risk in edges.untaken_risks(step)}
+        for index in edges.trained(step, "div"):
+            divisor = step.nodes[index].arguments.get("other")
+            if index in elsewhere or not isinstance(divisor, Ref) or not step.nodes[divisor.node].grad:
+                continue
+            made = edges.vanishing_divisor(step, divisor)
+            if made is not None:
+                what = WORDS[step.operator(made.node)]
+                yield Sighting(
+                    step.nodes[index].place,
+                    MESSAGE.format(name=step.called(divisor), what=what),
+                    severity=Severity.WARNING if edges.goes_dead(step, made) else Severity.INFO,
+                )
