@@ -186,6 +186,8 @@ def _refilled(script: ScriptModel, update: Update, clear: Event) -> bool:
         clear.time < call.time < until
         and call.receiver is not update.optimizer
         and ("backward" in call.op or "grad" in call.op)
+        # Clipping only scales what is there.
+        and "clip_grad" not in call.op
         for call in script.calls
         if call.frame is not None and call.frame.inside(update.round) and call is not clear.call
     )
@@ -219,7 +221,21 @@ def _uses_gradients(script: ScriptModel) -> bool:
         ):
             return True
     return any(
-        id(fact.value) in held and fact.kind in {"return", "attribute", "subscript"} for fact in script.facts
+        id(fact.value) in held
+        and (
+            fact.kind in {"return", "subscript"} or (fact.kind == "attribute" and not _seen_whole(fact.owner))
+        )
+        for fact in script.facts
+    )
+
+
+def _seen_whole(owner: Value | None) -> bool:
+    """Whether all code that uses an object's attributes stands in the file."""
+    return (
+        owner is not None
+        and owner.cls is not None
+        and owner.cls.fully_seen()
+        and not (owner.cls.is_module or owner.cls.is_lightning)
     )
 
 
