@@ -48,6 +48,13 @@ Exit status: 0 nothing found; 1 findings; 2 something could not be examined."""
 )
 @click.option("--skip", multiple=True, metavar="EXPERIMENT", help="Leave this experiment out.")
 @click.option(
+    "--capacity",
+    "varied",
+    metavar="NAME=VALUES",
+    help="Instead of the other experiments, find the smallest of these capacities that overfits the training "
+    "set: hidden=8,16,32 (an option of the script, or a constant of it).",
+)
+@click.option(
     "--report",
     "report_file",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -62,6 +69,7 @@ def run(
     module: str | None,
     only: tuple[str, ...],
     skip: tuple[str, ...],
+    varied: str | None,
     report_file: Path | None,
     select: tuple[str, ...],
     extend_select: tuple[str, ...],
@@ -75,17 +83,24 @@ def run(
     """Run SCRIPT with its ARGUMENTS to its first training step, and examine that step and its source."""
     from nnlint.chosen import ChoiceError
     from nnlint.examine import examine
-    from nnlint.experiments.preview import PREVIEW
+    from nnlint.report.courses import wanted
+    from nnlint.searching import CapacityError, capacities
 
     what = request(script, arguments, module, **limits)
+    if varied is not None and select:
+        extend_select = (*extend_select, "NNL905")
     linter, settings = load_linter(
         (what.target,), select, extend_select, ignore, output_format, config, isolated
     )
-    also = (PREVIEW,) if report_file is not None else ()
+    also = wanted(only, skip) if report_file is not None else ()
+    try:
+        capacity = capacities(varied) if varied is not None else None
+    except CapacityError as error:
+        fail(str(error))
     with bar(what.seconds) as progress:
         try:
-            report, seen = examine(linter, what, progress, only=only, skip=skip, also=also)
-        except ChoiceError as error:
+            report, seen = examine(linter, what, progress, only=only, skip=skip, capacity=capacity, also=also)
+        except (CapacityError, ChoiceError) as error:
             fail(str(error))
     render = reporter(settings.output_format)
     if render is None:

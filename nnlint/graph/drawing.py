@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from html import escape
 
 from nnlint.graph.blocks import Block, blocks, deepest, operations, title
@@ -12,8 +12,8 @@ from nnlint.graph.sizes import doubt, sizes
 from nnlint.graph.step import GraphStep
 
 BATCH, PLAIN, MIXED, UNKNOWN = "#c026d3", "#94a3b8", "#dc2626", "#d97706"
-# More boxes than this cannot be read on one page.
-MOST_BOXES = 150
+# More boxes than this cannot be read on one page, or around one operation.
+MOST_BOXES, MOST_AROUND = 150, 16
 
 _OUTPUT = 'fillcolor="#dcfce7" color="#16a34a"'
 _HEAD = """digraph step {
@@ -24,28 +24,46 @@ _HEAD = """digraph step {
 """
 
 
-def drawing(step: GraphStep) -> str:
+def drawing(step: GraphStep, marked: Collection[int] = (), *, around: bool = False) -> str:
     """One box an operation, in a frame a module; one box a module where there are too many operations.
 
-    Edges along which the batch axis runs are coloured, boxes at which samples reach one another are red.
+    Edges along which the batch axis runs are coloured, boxes at which samples reach one another are red, and
+    those of `marked` nodes stand out. With `around`, only what these get and give is drawn.
     """
     graph = step.graph
-    single = len(operations(step)) <= MOST_BOXES
+    single = around or len(operations(step)) <= MOST_BOXES
     runs = blocks(step, 99 if single else deepest(step, MOST_BOXES))
     groups = [Block(run.root, run.path, (index,)) for run in runs for index in run.nodes] if single else runs
     home = {index: number for number, group in enumerate(groups) for index in group.nodes}
+    if around:
+        near = _near(step, marked)
+        home = {index: number for index, number in home.items() if index in near}
     edges = _edges(step, home)
     for number, output in enumerate(graph.outputs):
         if output.ref.node in home:
             edges[home[output.ref.node], -1 - number] = output.ref
     # What nothing leads to, or from, is no part of the picture: counters of batch norm, for one.
     joined = {number for pair in edges for number in pair}
-    boxes = {number: _box(step, number, group) for number, group in enumerate(groups) if number in joined}
+    boxes = {
+        number: _box(step, number, group, marked) for number, group in enumerate(groups) if number in joined
+    }
     lines = [_HEAD, *(_framed(step, runs, boxes) if single else (f"  {box}" for box in boxes.values()))]
     for number, output in enumerate(graph.outputs):
         lines.append(f'  {_id(-1 - number)} [label="{output.what}" shape=ellipse {_OUTPUT}];')
     lines += [f"  {_id(one)} -> {_id(other)} [{_colour(step, ref)}];" for (one, other), ref in edges.items()]
     return "\n".join([*lines, "}", ""])
+
+
+def _near(step: GraphStep, marked: Collection[int]) -> set[int]:
+    """The marked operations, and those that are few steps away."""
+    shown = set(operations(step))
+    found = [index for index in marked if index in shown]
+    for index in found:
+        if len(found) >= MOST_AROUND:
+            break
+        neighbours = [ref.node for ref in step.sources(index)] + list(step.users(index))
+        found += [other for other in dict.fromkeys(neighbours) if other in shown and other not in found]
+    return set(found)
 
 
 def _id(number: int) -> str:
@@ -68,7 +86,7 @@ def _framed(step: GraphStep, runs: list[Block], boxes: dict[int, str]) -> Iterat
         yield "  }"
 
 
-def _box(step: GraphStep, number: int, group: Block) -> str:
+def _box(step: GraphStep, number: int, group: Block, marked: Collection[int]) -> str:
     last = group.nodes[-1]
     node = step.nodes[last]
     mixing = not step.cross_batch.isdisjoint(group.nodes)
@@ -88,7 +106,8 @@ def _box(step: GraphStep, number: int, group: Block) -> str:
         label += f"<br/>{_shape(step, Ref(last))}"
     if small:
         label += f'<br/><font point-size="8" color="#64748b">{escape(", ".join(small))}</font>'
-    return f'b{number} [label=<{label}> color="{colour}" fillcolor="{fill}"];'
+    stands_out = f' penwidth=3 color="{MIXED}"' if any(index in marked for index in group.nodes) else ""
+    return f'b{number} [label=<{label}> color="{colour}" fillcolor="{fill}"{stands_out}];'
 
 
 def _shape(step: GraphStep, ref: Ref) -> str:

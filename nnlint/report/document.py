@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import shlex
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 import nnlint
 from nnlint import registry
+from nnlint.capture.plan import Plan
 from nnlint.finding import Finding, Report, Severity
 from nnlint.lines import split_lines
 from nnlint.report.verdict import verdict
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 _AROUND = 3
 # Longer names and lines are cut: they may come from generated code.
 _LONGEST = 400
+# Those whose version may decide what a script does.
+_PACKAGES = ("torch", "torchvision", "numpy", "lightning", "transformers", "accelerate", "torch_geometric")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +66,9 @@ def build(report: Report, seen: Capture | None = None, command: Sequence[str] = 
         lstrip_blocks=True,
     )
     environment.filters["spoken"] = _spoken
-    figures: list[object] = []
+    looked: dict[str, object] = {"figures": (), "pictures": (), "around": (), "preview": None}
     if seen is not None:
-        from nnlint.report import figures as drawing
-
-        figures = list(drawing.of(seen))
+        looked = _looked(report, seen)
     return environment.get_template("page.html").render(
         report=report,
         verdict=verdict(report),
@@ -75,13 +76,28 @@ def build(report: Report, seen: Capture | None = None, command: Sequence[str] = 
             level.value: sum(finding.severity is level for finding in report.findings) for level in Severity
         },
         findings=list(_shown(report)),
-        figures=figures,
-        graph=_graph(seen) if seen is not None else Markup(""),
         seen=seen,
         command=shlex.join(command),
-        environment=list(_environment()),
+        environment=[*_environment(), *(_run(seen) if seen is not None else ())],
         version=nnlint.__version__,
+        **looked,
     )
+
+
+def _looked(report: Report, seen: Capture) -> dict[str, object]:
+    """What the page shows of a run."""
+    from nnlint.report import batch, figures, recorded
+
+    pictures = recorded.pictures(seen, report.findings)
+    preview = batch.preview_of(seen)
+    return {
+        "figures": list(figures.of(seen)),
+        "pictures": pictures,
+        "around": {picture.finding for picture in pictures},
+        "preview": preview,
+        "parts": batch.shown(preview) if preview else [],
+        "captions": batch.captions(preview) if preview else [],
+    }
 
 
 def _spoken(message: str) -> Markup:
@@ -118,27 +134,19 @@ def _frame(finding: Finding, lines: Sequence[str]) -> tuple[Line, ...]:
     return tuple(shown)
 
 
-def _graph(seen: Capture) -> Markup:
-    """The recorded graph as a picture; nothing where Graphviz is not installed."""
-    from nnlint.experiments.graph import step_of
-    from nnlint.graph.drawing import drawing
-
-    dot = shutil.which("dot")
-    step = step_of(seen) if dot is not None else None
-    if dot is None or step is None:
-        return Markup("")
-    done = subprocess.run([dot, "-Tsvg"], input=drawing(step).encode(), capture_output=True, check=False)
-    picture = done.stdout.decode(errors="replace")
-    return (
-        Markup(picture[picture.index("<svg") :]) if not done.returncode and "<svg" in picture else Markup("")
-    )
-
-
 def _environment() -> Iterator[tuple[str, str]]:
     yield "nnlint", nnlint.__version__
     yield "Python", platform.python_version()
-    for name in ("torch", "numpy", "lightning", "transformers", "accelerate"):
+    for name in _PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             yield name, metadata.version(name)
-    yield "system", f"{platform.system()} {platform.machine()}"
+    yield "system", f"{platform.platform()}, {os.cpu_count()} processors"
     yield "interpreter", sys.executable
+    yield "folder", str(Path.cwd())
+
+
+def _run(seen: Capture) -> Iterator[tuple[str, str]]:
+    seed = next(field.default for field in fields(Plan) if field.name == "seed")
+    yield "seeds", f"{seed} for random, NumPy and torch, unless the script sets its own; PYTHONHASHSEED is 0"
+    if seen.rerun:
+        yield "run", "anew for each continuation, not forked"
