@@ -26,7 +26,8 @@ def _page(page: Page) -> str:
     title, _, rest = page.markdown.partition("\n")
     facts = [
         page.severity.value,
-        " and ".join(_TIERS[tier] for tier in page.tiers) or "about the input itself",
+        " and ".join(_TIERS[tier] for tier in page.tiers)
+        or ("a command of its own" if page.command else "about the input itself"),
         "on by default" if page.default else "off by default",
         f"fix: {page.fix.value}" if page.fix else "no fix",
         f"since {page.since}",

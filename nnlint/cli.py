@@ -286,6 +286,8 @@ def _facts(page: Page) -> dict[str, Any]:
 
 def _tiers(page: Page) -> str:
     names = {"S": "static", "G": "graph", "E": "experiment"}
+    if page.command:
+        return "a command of its own"
     return " and ".join(names[tier] for tier in page.tiers) or "about the input itself"
 
 

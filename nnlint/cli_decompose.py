@@ -17,6 +17,7 @@ Examples:
   nnlint decompose --target 0.1 lightning_logs/version_0/metrics.csv
 
 \b
+What the parts mean, and how to measure them: nnlint explain NNL908.
 Exit status: 0; 2 if the figures cannot be used."""
 
 _NUMBER = click.FLOAT

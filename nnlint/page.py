@@ -2,7 +2,8 @@
 
 The page is the only place for a rule's code, severity, tiers, default, fix level and examples;
 CONTRIBUTING.md shows its form. A page with `tier: none` describes something nnlint itself says
-(such as a file that does not parse) and has no module. Linting needs the front matter of every page
+(such as a file that does not parse) and has no module; one with `tier: command` describes what a command
+of its own concludes, and shows how it is called. Linting needs the front matter of every page
 and the text of few: the text is read (by page_text) when it is first asked for.
 """
 
@@ -49,6 +50,8 @@ class Page:
     text: str = field(repr=False)
     # How many lines the front matter takes.
     rows: int = field(repr=False)
+    # It is about a command, which judges no script.
+    command: bool = False
 
     @cached_property
     def content(self) -> Content:
@@ -131,7 +134,7 @@ def _page(text: str, path: Path) -> Page:
     return Page(
         code=front["code"],
         name=path.stem,
-        tiers=() if front["tier"] == "none" else tuple(front["tier"].split()),
+        tiers=() if front["tier"] in ("none", "command") else tuple(front["tier"].split()),
         severity=Severity(front["severity"]),
         default=front["default"] == "on",
         fix=None if front["fix"] == "none" else Applicability(front["fix"]),
@@ -140,6 +143,7 @@ def _page(text: str, path: Path) -> Page:
         path=path,
         text=text,
         rows=rows,
+        command=front["tier"] == "command",
     )
 
 
@@ -180,7 +184,7 @@ def _valid(key: str, value: str) -> bool:
         return _CODE.fullmatch(value) is not None
     if key == "tier":
         # In the order of the tiers, each once.
-        return value == "none" or re.fullmatch(r"S( G)?( E)?|G( E)?|E", value) is not None
+        return value in ("none", "command") or re.fullmatch(r"S( G)?( E)?|G( E)?|E", value) is not None
     if key == "severity":
         return value in {severity.value for severity in Severity}
     if key == "default":

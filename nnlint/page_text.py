@@ -89,7 +89,10 @@ class _Parser:
             raise self.fail(title or start, f"the title must read `{heading}`")
         lead, at = self.lead(title + 1)
         sections, examples = self.sections(at)
-        if not {"bad", "good"} <= {example.kind for example in examples}:
+        if self.page.command:
+            if "```console" not in self.lines:
+                raise self.fail(title, "a page about a command needs at least one `console` example")
+        elif not {"bad", "good"} <= {example.kind for example in examples}:
             raise self.fail(title, "a page needs at least one `py bad` and one `py good` example")
         return Content(lead, "\n".join(self.lines[title:]) + "\n", sections, tuple(examples))
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from support import nnlint
 
+from nnlint.cli import cli
 from nnlint.decompose import NEXT, DecomposeError, Figures, from_log, largest, parts
+from nnlint.registry import find, pages
 
 ERRORS = st.floats(0, 100)
 
@@ -105,3 +110,18 @@ def test_wrong_requests_are_one_line(arguments: tuple[str, ...], why: bytes, tmp
     assert done.returncode == 2
     assert why in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+PAGE = find(pages(), "NNL908")
+SESSIONS = re.findall(r"```console\n\$ nnlint (.*)\n((?:.*\n)*?)```", PAGE.body)
+
+
+@pytest.mark.parametrize(("command", "shown"), SESSIONS, ids=[command for command, _ in SESSIONS])
+def test_the_page_shows_what_the_command_prints(command: str, shown: str) -> None:
+    done = CliRunner().invoke(cli, shlex.split(command))
+    assert (done.exit_code, done.output) == (0, shown)
+
+
+def test_the_page_is_about_every_part() -> None:
+    assert len(SESSIONS) >= 3
+    assert all(f"| {name} |" in PAGE.body for name in NEXT)

@@ -39,6 +39,16 @@ def test_a_page_for_the_tool_itself_has_no_tier() -> None:
     assert make_page(tier="none").tiers == ()
 
 
+def test_a_page_about_a_command_has_no_tier_and_shows_how_it_is_called() -> None:
+    with pytest.raises(PageError, match="needs at least one `console` example"):
+        make_page(tier="command")
+    text = GOOD.replace("tier: S", "tier: command").replace(
+        "```py good", "```console\n$ nnlint\n```\n\n```py good"
+    )
+    page = parse_page(text, PATH)
+    assert (page.tiers, page.command) == ((), True)
+
+
 def test_a_lead_may_run_over_two_lines() -> None:
     text = GOOD.replace("Say in one sentence what", "Say in one sentence\nwhat")
     assert parse_page(text, PATH).lead == parse_page(GOOD, PATH).lead
