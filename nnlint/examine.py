@@ -11,11 +11,12 @@ from pathlib import Path
 
 from nnlint.capture.plan import Continuation, Request
 from nnlint.capture.supervise import Capture, Progress, capture
-from nnlint.chosen import chosen
+from nnlint.chosen import chosen, used_by
 from nnlint.engine import Linter
 from nnlint.finding import Finding, Report
 from nnlint.judge import each_once, further, graph_of, judge, needed, shortest
 from nnlint.notebook import Notebook, NotebookError, is_notebook
+from nnlint.searching import Capacities, search
 
 TIERS = ("S", "G", "E")
 
@@ -27,21 +28,28 @@ def examine(
     *,
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
+    capacity: Capacities | None = None,
     also: Sequence[Continuation] = (),
 ) -> tuple[Report, Capture]:
     """Run the script, and report what all tiers find in it and in the files that the run has led to.
 
     `only` and `skip` name experiments; ChoiceError if there is none of that name. `also` is run beside what
-    the rules want, for those who look at the capture.
+    the rules want, for those who look at the capture. With a `capacity` the script is run with each of its
+    values instead, and no other experiment is done; CapacityError if the script has none such.
     """
     started = time.perf_counter()
     rules = [rule for rule in linter.rules if {"E", "G"}.intersection(rule.page.tiers)]
     rules = chosen(rules, only, skip)
+    if capacity is not None:
+        rules = [rule for rule in rules if "capacity" in used_by(rule)]
     graphs = any("G" in rule.page.tiers for rule in rules)
     if what.trace:
         rules = [rule for rule in rules if "G" in rule.page.tiers]
-    wanted = () if what.trace else needed(rules, graphs=graphs, also=also)
-    seen = capture(what, wanted, progress, partial(further, rules))
+    if capacity is not None:
+        seen = search(what, capacity, progress)
+    else:
+        wanted = () if what.trace else needed(rules, graphs=graphs, also=also)
+        seen = capture(what, wanted, progress, partial(further, rules))
     by_file: defaultdict[str, list[Finding]] = defaultdict(list)
     if Path(what.target).is_file():
         by_file[what.target] = []

@@ -21,6 +21,8 @@ class Intervention:
 
     # Whether every step sees the first batch again.
     holds = False
+    # Whether the first loader's pass begins again wherever it is over, within the script's own epoch.
+    endless = False
 
     def __init__(self, runner: Runner, values: Sequence[float]) -> None:
         self.runner = runner

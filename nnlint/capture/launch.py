@@ -78,7 +78,7 @@ def _run(plan: Plan, channel: Channel, branch: Callable[[str], None]) -> NoRetur
     host = Host(plan, channel, branch)
     why = "the script ended"
     try:
-        script.run(plan.request.target, plan.request.arguments, module=plan.request.module)
+        script.run(plan.request)
     except script.ScriptError as error:
         channel.send("end", str(error))
         os._exit(0)

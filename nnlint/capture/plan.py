@@ -42,7 +42,7 @@ class Continuation:
     @property
     def patience(self) -> float:
         """What it may take by the clock, in seconds: a script may wait (for a disk, an accelerator)."""
-        return 4 * self.seconds
+        return 10 * self.seconds
 
     def joined(self, other: Continuation) -> Continuation:
         """One continuation that serves both; ValueError if they share a name and not what is done."""
@@ -60,8 +60,9 @@ class Continuation:
 class Request:
     """What somebody wants run, and within which limits.
 
-    `target` is a file, or with `module` a module's name; `arguments` are the script's own. `seconds` and
-    `memory` (GiB; 0: a share of what is free) are for everything that runs the script. `cpu` hides
+    `target` is a file, or with `module` a module's name; `arguments` are the script's own, and `constants`
+    are names that it assigns at module level, each with the literal that it is to assign instead. `seconds`
+    and `memory` (GiB; 0: a share of what is free) are for everything that runs the script. `cpu` hides
     accelerators. Without `fork` the script is run anew for each part. `verbose` passes on what it prints.
     `shelter` names one way to keep it from changing files (nnlint.capture.shelter); "" is the best there is.
     With `trace` no script is run: `target` names a model (nnlint.graph.tracing), and `arguments` are the
@@ -78,6 +79,7 @@ class Request:
     verbose: bool = False
     shelter: str = ""
     trace: bool = False
+    constants: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ class Runner(Listener):
     """Continues the script's own loop under an intervention and keeps the trajectory.
 
     Interventions and meters may read `held`, `host`, `continuation`, `trigger`, `steps`, `backwards` and
-    `grad_norm` (of the step that is being made, over all that the optimizer holds), and call `end`.
+    `grad_norm` (of the step that is being made, over all that the optimizer holds), and call `end`; meters
+    call `enough`.
     """
 
     def __init__(
@@ -62,7 +63,8 @@ class Runner(Listener):
         if continuation.intervention != "none":
             kind = _only_class(f"nnlint.capture.interventions.{continuation.intervention}", Intervention)
         self.intervention = kind(self, continuation.values)
-        if self.holds:
+        self._first = batches.loader if batches is not None else None
+        if self.holds or self.intervention.endless:
             lift_limits()
         self._measured_by(continuation.meters)
         if trigger == "loader" and not self._callers and not self.intervention.hears_calls:
@@ -70,6 +72,7 @@ class Runner(Listener):
         self._each(lambda meter: meter.begin(batches, batch))
 
     def _measured_by(self, meters: tuple[str, ...]) -> None:
+        self._satisfied: set[Meter] = set()
         self._meters = {name: _only_class(f"nnlint.capture.meters.{name}", Meter)(self) for name in meters}
         self._callers = [
             name
@@ -111,7 +114,10 @@ class Runner(Listener):
             batch = next(batches.inner)
         except StopIteration:
             self._each(lambda meter: meter.exhausted(batches))
-            raise
+            if not self.intervention.endless or batches.loader is not self._first:
+                raise
+            batches.begin()
+            batch = next(batches.inner)
         if not self.holds:
             return self._given(batches, self.intervention.batch(batch))
         # The other loaders of the first iteration go round with the first one.
@@ -226,6 +232,12 @@ class Runner(Listener):
                 "progress",
                 f"{self.continuation.name}\t{len(self.steps)}\t{self._loss:.6g}",
             )
+
+    def enough(self, meter: Meter, why: str) -> None:
+        """A meter has seen all that it wants to; with the last of them the continuation ends."""
+        self._satisfied.add(meter)
+        if self._satisfied.issuperset(self._meters.values()):
+            self.end(why)
 
     def ended(self, why: str) -> None:
         """The script is over in this process."""

@@ -11,32 +11,37 @@ import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+from nnlint.capture.constants import replaced
+from nnlint.capture.plan import Request
 from nnlint.finding import shown_name
 from nnlint.notebook import Notebook, NotebookError, is_notebook
+
+_Constants: TypeAlias = "tuple[tuple[str, ...], ...]"
 
 
 class ScriptError(Exception):
     """A target that cannot be run; the message is one line."""
 
 
-def run(target: str, arguments: tuple[str, ...], *, module: bool) -> None:
+def run(request: Request) -> None:
     """Run it to its end. Whatever the script raises passes through."""
-    if module:
-        _run_module(target, arguments)
+    target, arguments, constants = request.target, request.arguments, request.constants
+    if request.module:
+        _run_module(target, arguments, constants)
     else:
         path = Path(target)
         sys.argv = [target, *arguments]
         sys.path[0:0] = [str(path.resolve().parent)]
         if is_notebook(target):
             # As in Jupyter, there is no `__file__`.
-            _execute(_notebook(path, target), {"display": _display, "get_ipython": _Shell})
+            _execute(_notebook(path, target, constants), {"display": _display, "get_ipython": _Shell})
         else:
-            _execute([_compile(_read(path), target)], {"__file__": target})
+            _execute([_compile(_read(path), target, constants)], {"__file__": target})
 
 
-def _run_module(name: str, arguments: tuple[str, ...]) -> None:
+def _run_module(name: str, arguments: tuple[str, ...], constants: _Constants) -> None:
     sys.path[0:0] = [str(Path.cwd())]
     sys.argv = ["-m", *arguments]
     try:
@@ -48,6 +53,9 @@ def _run_module(name: str, arguments: tuple[str, ...]) -> None:
     if spec is None or spec.loader is None or spec.origin is None:
         raise ScriptError(f"there is no module `{name}` to run")
     code = spec.loader.get_code(spec.name)  # type: ignore[attr-defined]
+    source = spec.loader.get_source(spec.name) if constants else None  # type: ignore[attr-defined]
+    if source is not None:
+        code = _compile(source, spec.origin, constants)
     if code is None:
         raise ScriptError(f"module `{name}` has no Python code to run")
     sys.argv = [spec.origin, *arguments]
@@ -73,9 +81,15 @@ def _read(path: Path) -> bytes:
         raise ScriptError(f"{path}: {error.strerror or error}") from None
 
 
-def _compile(source: str | bytes, filename: str, flags: int = 0) -> types.CodeType:
+def _compile(
+    source: str | bytes, filename: str, constants: _Constants = (), flags: int = 0
+) -> types.CodeType:
     try:
-        code: types.CodeType = compile(source, filename, "exec", flags=flags, dont_inherit=True)
+        what: Any = source
+        if constants:
+            tree = compile(source, filename, "exec", flags=flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+            what = replaced(tree, constants)
+        code: types.CodeType = compile(what, filename, "exec", flags=flags, dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         row = getattr(error, "lineno", None) or 1
         raise ScriptError(f"{filename}:{row}: {getattr(error, 'msg', error)}") from None
@@ -94,7 +108,7 @@ def _display(*values: object, **_: object) -> None:
         print(repr(value))
 
 
-def _notebook(path: Path, target: str) -> list[types.CodeType]:
+def _notebook(path: Path, target: str, constants: _Constants) -> list[types.CodeType]:
     """The code cells in order, as plain Python: magics and shell lines do nothing."""
     try:
         notebook = Notebook.read(_read(path))
@@ -105,6 +119,6 @@ def _notebook(path: Path, target: str) -> list[types.CodeType]:
     script = notebook.script
     script.remember(target)
     return [
-        _compile(cell.code, shown_name(target, cell.number), ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        _compile(cell.code, shown_name(target, cell.number), constants, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         for cell in script.cells
     ]

@@ -16,7 +16,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import IO, Protocol
+from threading import Event
+from typing import IO, TYPE_CHECKING, Protocol
 
 from nnlint.capture.launch import PIPE, PLAN
 from nnlint.capture.plan import (
@@ -31,6 +32,9 @@ from nnlint.capture.plan import (
 )
 from nnlint.capture.shelter.ways import DEPTHS
 from nnlint.finding import NotRun
+
+if TYPE_CHECKING:
+    from nnlint.experiments.capacity import Search
 
 # Of what the script prints, this much is kept to explain an early end.
 _TAIL = 64 * 1024
@@ -69,6 +73,8 @@ class Capture:
     rerun: bool = False
     # How the script was kept from changing files: "namespaces", "landlock" or "audit".
     shelter: str = ""
+    # What came of several capacities, where they were asked for.
+    search: Search | None = None
 
     @property
     def first_steps(self) -> tuple[FirstStep, ...]:
@@ -121,11 +127,13 @@ def capture(
     continuations: Sequence[Continuation] = (),
     progress: Callable[[Progress], None] | None = None,
     more: Callable[[Capture], Sequence[Continuation]] | None = None,
+    stop: Event | None = None,
 ) -> Capture:
     """Run the script to its first training step and through the continuations, within the request's limits.
 
     Once they are done, `more` says in the light of them which others to run, again and again until none.
-    Never raises for what the script does: that is said in `not_run`. KeyboardInterrupt ends the script first.
+    Another thread may set `stop`, which ends it as if its time were over. Never raises for what the script
+    does: that is said in `not_run`. KeyboardInterrupt ends the script first.
     """
     started = time.monotonic()
     if why := _missing():
@@ -140,7 +148,7 @@ def capture(
         workers=os.cpu_count() or 1,
         memory=int(request.memory * 2**30) or allowance(),
     )
-    run = _Run(plan, Capture(), started + request.seconds, request.verbose, progress, more)
+    run = _Run(plan, Capture(), started + request.seconds, request.verbose, progress, more, stop)
     if plan.fork or request.trace:
         run.start(plan)
         if run.cannot_fork:
@@ -171,6 +179,7 @@ class _Run:
     verbose: bool
     progress: Callable[[Progress], None] | None
     more: Callable[[Capture], Sequence[Continuation]] | None = None
+    stop: Event | None = None
     # The end of the pipe by which the process that runs the script is told of more continuations.
     telling: int = -1
     cannot_fork: bool = False
@@ -280,7 +289,7 @@ class _Run:
         tail = b""
         while True:
             left = self.deadline - time.monotonic()
-            if left <= 0:
+            if left <= 0 or (self.stop is not None and self.stop.is_set()):
                 self.late = True
                 break
             if self.depth >= 0 and time.monotonic() - looked > _LOOK:

@@ -61,6 +61,11 @@ class Batches:
         self.loader = loader
         self.given = 0
         self.ended = False
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin the loader's pass, or begin it again."""
+        loader = self.loader
         kept = {name: getattr(loader, name) for name in ("num_workers", "timeout", "pin_memory")}
         loader.num_workers, loader.timeout, loader.pin_memory = 0, 0, False
         try:

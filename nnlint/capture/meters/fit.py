@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch.overrides import TorchFunctionMode
 
-from nnlint.capture.chance import Loss, loss_call
+from nnlint.capture.hearing import Heard, LossMode
 from nnlint.capture.meter import Meter
 from nnlint.capture.plan import Place
-from nnlint.capture.watch import user_place
 from nnlint.experiments import fit
 
 if TYPE_CHECKING:
@@ -30,34 +26,10 @@ _COMPARED = 5
 _REST = 0.01
 
 
-@dataclass(slots=True)
-class _Heard:
-    call: Loss
-    output: torch.Tensor
-    place: Place | None
-
-
-class _LossMode(TorchFunctionMode):
-    def __init__(self) -> None:
-        super().__init__()
-        self.heard: list[_Heard] = []
-        self.on = True
-
-    def __torch_function__(
-        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        output = function(*args, **(kwargs or {}))
-        if self.on and isinstance(output, torch.Tensor) and output.requires_grad:
-            call = loss_call(function, args, kwargs or {})
-            if call is not None:
-                self.heard.append(_Heard(call, output, user_place()))
-        return output
-
-
 class FitMeter(Meter):
     def __init__(self, runner: Runner) -> None:
         super().__init__(runner)
-        self._mode = _LossMode()
+        self._mode = LossMode()
         self._mode.__enter__()  # type: ignore[no-untyped-call]
         self._unbounded = ""
         self._criteria: tuple[str, ...] = ()
@@ -86,7 +58,7 @@ class FitMeter(Meter):
         elif not self._unbounded:
             self._follow(heard)
 
-    def _bound(self, losses: tuple[torch.Tensor, ...], heard: list[_Heard]) -> str:
+    def _bound(self, losses: tuple[torch.Tensor, ...], heard: list[Heard]) -> str:
         """Find the bounds of the first loss; why there are none."""
         if len(losses) != 1 or losses[0].numel() != 1:
             return "`backward` was not called on one number"
@@ -126,7 +98,7 @@ class FitMeter(Meter):
         self._chance, self._floor = chance, floor
         return ""
 
-    def _follow(self, heard: list[_Heard]) -> None:
+    def _follow(self, heard: list[Heard]) -> None:
         """See whether the targets stay, and how far the predictions differ from each other."""
         now = [entry.call for entry in heard][: len(self._targets)]
         same = len(now) == len(self._targets) and all(

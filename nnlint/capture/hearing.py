@@ -1,0 +1,42 @@
+"""Hears the loss functions that a script calls, wherever it calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from nnlint.capture.chance import Loss, loss_call
+from nnlint.capture.plan import Place
+from nnlint.capture.watch import user_place
+
+
+@dataclass(slots=True)
+class Heard:
+    """One call of a loss function whose bounds can be told, and what it gave."""
+
+    call: Loss
+    output: torch.Tensor
+    place: Place | None
+
+
+class LossMode(TorchFunctionMode):
+    """Keeps every such call in `heard`, in order, while it is `on`; who reads them takes them away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[Heard] = []
+        self.on = True
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        output = function(*args, **(kwargs or {}))
+        if self.on and isinstance(output, torch.Tensor) and output.requires_grad:
+            call = loss_call(function, args, kwargs or {})
+            if call is not None:
+                self.heard.append(Heard(call, output, user_place()))
+        return output
