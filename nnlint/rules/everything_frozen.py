@@ -67,7 +67,13 @@ def _frozen(
     script: ScriptModel, module: Value, optimizer: Value, freezes: list[Event], thaws: list[Event]
 ) -> Event | None:
     """The event that surely froze all of the module before it is trained, if nothing thaws any of it."""
-    if any(_related(module, other) for event in thaws for other in touched(event) or [module]):
+    if any(
+        _related(module, other)
+        for event in thaws
+        # The gradient of an input is no weight's.
+        if event.target is None or event.target.kind is not Kind.TENSOR
+        for other in touched(event) or [module]
+    ):
         return None
     if any(
         fact.kind == "attribute"
@@ -85,7 +91,7 @@ def _frozen(
             continue
         if not any(part_of(module, other) and other.time < event.time for other in touched(event)):
             continue
-        word = by_name(event)
+        word = by_name(event, optimizer.frame)
         if (module.time < event.time or module.op == "getattr") and (
             word is None or (isinstance(word, str) and _named(module, word))
         ):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nnlint.static.state import roots
-from nnlint.static.values import Event, EventKind, Kind, Value
+from nnlint.static.values import Event, EventKind, Frame, Kind, Value
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
@@ -84,10 +84,16 @@ def touched(event: Event) -> list[Value]:
     return found
 
 
-def by_name(event: Event) -> str | bool | None:
-    """The word that a parameter's name must hold to be reached: None where all are; False where not known."""
-    inside = event.frame.loop()
-    tests = event.frame.tests(until=inside)
+def by_name(event: Event, beside: Frame | None) -> str | bool | None:
+    """The word that a parameter's name must hold to be reached: None where all are; False where not known.
+
+    A test under which `beside` lies too decides nothing between the two.
+    """
+    tests = [
+        test
+        for test in event.frame.tests(until=event.frame.loop())
+        if beside is None or not beside.inside(test)
+    ]
     if not tests:
         return None
     if len(tests) == 1 and tests[0].value is not None and not tests[0].guard:
