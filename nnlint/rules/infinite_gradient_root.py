@@ -47,11 +47,7 @@ class InfiniteGradientRoot(Rule):
                 message = COINCIDE.format(name=f"`{name}`")
             else:
                 continue
-            yield self.problem(
-                call.node,
-                f"{why} there the gradient of the root is infinite, NaN after the next multiplication by 0; "
-                f"add a small eps inside the root, or use `torch.linalg.vector_norm`",
-            )
+            yield self.problem(call.node, message)
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
         elsewhere = {risk for _, risk in edges.untaken_risks(step)}
@@ -66,9 +62,7 @@ class InfiniteGradientRoot(Rule):
                 message = COINCIDE
             else:
                 continue
-            yield Sighting(
-                step.nodes[index].place, message.format(name=step.called(operand)), severity=Severity.INFO
-            )
+            yield Sighting(step.nodes[index].place, message.format(name=step.called(operand)))
 
 
 def _is_root(call: Value) -> bool:
