@@ -187,6 +187,14 @@ def of(seen: Capture) -> Health | None:
     return trajectory.measure(Health) if trajectory else None
 
 
+def ratios(weight: Weight) -> list[float]:
+    """The norm of each update over that of the weight; NaN where the weight is zero."""
+    return [
+        update / norm if norm > 0 else math.nan
+        for update, norm in zip(weight.updates, weight.norms, strict=True)
+    ]
+
+
 def update_ratio(weight: Weight, most: int | None = None) -> float | None:
     """The median of update norm to weight norm over the (first so many) steps; None for fewer than four."""
     ratios = [

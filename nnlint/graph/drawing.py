@@ -13,7 +13,9 @@ from nnlint.graph.step import GraphStep
 
 BATCH, PLAIN, MIXED, UNKNOWN = "#c026d3", "#94a3b8", "#dc2626", "#d97706"
 # More boxes than this cannot be read on one page, or around one operation.
-MOST_BOXES, MOST_AROUND = 150, 16
+MOST_BOXES, MOST_AROUND = 150, 24
+# So many steps away from an operation still belong to what is around it.
+_REACH = 3
 
 _OUTPUT = 'fillcolor="#dcfce7" color="#16a34a"'
 _HEAD = """digraph step {
@@ -55,15 +57,18 @@ def drawing(step: GraphStep, marked: Collection[int] = (), *, around: bool = Fal
 
 
 def _near(step: GraphStep, marked: Collection[int]) -> set[int]:
-    """The marked operations, and those that are few steps away."""
+    """The marked operations, and those that are few steps away in either direction."""
     shown = set(operations(step))
-    found = [index for index in marked if index in shown]
-    for index in found:
-        if len(found) >= MOST_AROUND:
+    found = shown.intersection(marked)
+    edge = found
+    for _ in range(_REACH):
+        neighbours = {ref.node for index in edge for ref in step.sources(index)}
+        neighbours |= {user for index in edge for user in step.users(index)}
+        edge = (neighbours & shown) - found
+        if len(found | edge) > MOST_AROUND:
             break
-        neighbours = [ref.node for ref in step.sources(index)] + list(step.users(index))
-        found += [other for other in dict.fromkeys(neighbours) if other in shown and other not in found]
-    return set(found)
+        found = found | edge
+    return found
 
 
 def _id(number: int) -> str:
@@ -106,7 +111,8 @@ def _box(step: GraphStep, number: int, group: Block, marked: Collection[int]) ->
         label += f"<br/>{_shape(step, Ref(last))}"
     if small:
         label += f'<br/><font point-size="8" color="#64748b">{escape(", ".join(small))}</font>'
-    stands_out = f' penwidth=3 color="{MIXED}"' if any(index in marked for index in group.nodes) else ""
+    meant = not set(group.nodes).isdisjoint(marked)
+    stands_out = f' penwidth=3 color="{MIXED}" fillcolor="#fef2f2"' if meant else ""
     return f'b{number} [label=<{label}> color="{colour}" fillcolor="{fill}"{stands_out}];'
 
 

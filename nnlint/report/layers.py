@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from nnlint.experiments import health
-from nnlint.report.drawn import COLOURS, Drawn, figure, key_above, plain, svg
+from nnlint.report.drawn import COLOURS, Drawn, figure, key_above, svg
 
 if TYPE_CHECKING:
     from nnlint.capture.supervise import Capture
@@ -44,7 +45,8 @@ def _map(
     if width < 2 or not finite:
         return None
     drawn, axes = figure(1.2 + 0.24 * len(rows))
-    norm = LogNorm(min(finite), max(max(finite), min(finite) * 1.01))
+    low, high = min(finite), max(max(finite), min(finite) * 1.01)
+    norm = LogNorm(low, high)
     image = axes.pcolormesh(cells, norm=norm, cmap="viridis")
     axes.invert_yaxis()
     axes.set_yticks([at + 0.5 for at in range(len(rows))], [_short(weight.name) for weight in weights])
@@ -52,7 +54,10 @@ def _map(
     axes.set_xticks([at + 0.5 for at in range(len(steps))], [str(step + 1) for step in steps])
     axes.set_xlabel("update")
     axes.grid(visible=False)
-    plain(drawn.colorbar(image, ax=axes).ax.yaxis)
+    # Of a narrow range no power of ten may be a part.
+    ticks = [low, math.sqrt(low * high), high]
+    bar = drawn.colorbar(image, ax=axes, ticks=ticks, format=FuncFormatter(lambda value, _: f"{value:.2g}"))
+    bar.minorticks_off()
     return Drawn(title, caption, svg(drawn))
 
 
@@ -61,17 +66,9 @@ def _gradients(seen: Capture) -> Drawn | None:
     return _map(seen, "Gradient norm by layer and update", caption, lambda weight: weight.gradients)
 
 
-def ratios(weight: health.Weight) -> list[float]:
-    """The norm of each update over that of the weight; NaN where the weight is zero."""
-    return [
-        update / norm if norm > 0 else math.nan
-        for update, norm in zip(weight.updates, weight.norms, strict=True)
-    ]
-
-
 def _updates(seen: Capture) -> Drawn | None:
     caption = "The norm of each update over the norm of the weight: healthy is near 1e-3."
-    return _map(seen, "Update to weight ratio by layer and update", caption, ratios)
+    return _map(seen, "Update to weight ratio by layer and update", caption, health.ratios)
 
 
 def _units(seen: Capture) -> Drawn | None:
