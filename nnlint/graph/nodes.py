@@ -53,6 +53,8 @@ class Node:
     root: int = -1
     # Whether gradients flow back through it (for a tensor that was not made here: whether it asks for one).
     grad: bool = False
+    # Whether the user's own line calls it, and not a library that this line calls.
+    own: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ def to_json(graph: Graph) -> str:
                 node.training,
                 node.root,
                 node.grad,
+                node.own,
             ]
             for node in graph.nodes
         ],
@@ -149,9 +152,9 @@ def from_json(text: str) -> Graph:
                 module,
                 training,
                 root,
-                grad,
+                *flags,
             )
-            for name, op, arguments, shapes, dtypes, where, module, training, root, grad in data["nodes"]
+            for name, op, arguments, shapes, dtypes, where, module, training, root, *flags in data["nodes"]
         ),
         outputs=tuple(
             Output(what, Ref(*ref), place(where), name, root)

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from nnlint.capture.plan import Place
 from nnlint.capture.watch import user_place
 from nnlint.graph import nodes
+from nnlint.graph.callers import by_the_user
 from nnlint.graph.following import following
 from nnlint.graph.named import Names
 from nnlint.graph.plain import plain
@@ -317,6 +318,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             root=root,
             training=training,
             grad=grad,
+            own=by_the_user(),
         )
 
 

@@ -118,6 +118,14 @@ class GraphStep:
         return self.behind(*(output.ref.node for output in self.losses))
 
     @cached_property
+    def differentiated(self) -> frozenset[int]:
+        """The nodes through which gradients flow back from a loss."""
+        found: frozenset[int] = frozenset()
+        for output in self.losses:
+            found |= self.behind_grad(output.ref.node)
+        return found
+
+    @cached_property
     def before_prediction(self) -> frozenset[int]:
         """The nodes that a prediction was computed from."""
         return self.behind(*(output.ref.node for output in self.predictions))

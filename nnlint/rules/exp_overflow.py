@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.graph import edges, makers
+from nnlint.graph.nodes import Ref
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.scores import SAME_SCALE, is_raw, surely
 from nnlint.static.values import EventKind, Kind, Value
 from nnlint.static.zeros import in_training_graph
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 # Between an exponential and the sum or division that makes a softmax of it.
 BETWEEN = SAME_SCALE | {"mul", "masked_fill", "masked_fill_", "dropout"}
+MESSAGE = (
+    "this is {what} written out: `exp` overflows to inf beyond 88 (11 in float16), and nothing bounds "
+    "{name}, so the result or its gradient becomes NaN; use `{better}`"
+)
 
 
 class ExpOverflow(Rule):
@@ -35,10 +42,57 @@ class ExpOverflow(Rule):
                 name = script.name_of(exponential.args[0], "its argument")
                 yield self.problem(
                     call.node,
-                    f"this is {what} written out: `exp` overflows to inf beyond 88 (11 in float16), "
-                    f"and nothing bounds `{name}`, so the result or its gradient becomes NaN; use `{better}`",
+                    MESSAGE.format(what=what, name=f"`{name}`", better=better),
                     related=((exponential.node, "overflows here"),),
                 )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for index in edges.trained(step, "div", "reciprocal", "log", "log1p"):
+            found = _formula(step, index)
+            if found is None:
+                continue
+            exponential, what, better = found
+            operand = step.sources(exponential)[0]
+            if makers.surely(step, edges.unscaled(step, operand), lambda made: makers.is_raw(step, made)):
+                yield Sighting(
+                    step.nodes[index].place,
+                    MESSAGE.format(what=what, name=step.called(operand), better=better),
+                    related=((step.nodes[exponential].place, "overflows here"),),
+                )
+
+
+def _formula(step: GraphStep, index: int) -> tuple[int, str, str] | None:
+    """`_written_out` on the operators of a recorded step."""
+    operator, sources = step.operator(index), step.sources(index)
+    (terms, one) = _summands(step, sources[-1])
+    exponentials = [found for term in terms if (found := _exp_at(step, term)) is not None]
+    if operator == "reciprocal" or (operator == "div" and step.nodes[sources[0].node].op == "constant"):
+        return (exponentials[0], "a sigmoid", "torch.sigmoid") if one and exponentials else None
+    if operator == "log1p":
+        return (exponentials[0], "a softplus", "F.softplus") if exponentials and not one else None
+    if operator == "log" and one:
+        return (exponentials[0], "a softplus", "F.softplus") if exponentials else None
+    sums = [step.sources(term.node)[0] for term in terms if step.operator(term.node) == "sum"]
+    summed = _exp_at(step, sums[0]) if sums else None
+    if summed is None or operator == "log":
+        return (summed, "a log-sum-exp", "torch.logsumexp") if summed is not None else None
+    above = _exp_at(step, sources[0]) if operator == "div" else None
+    same = above is not None and step.sources(above)[0] == step.sources(summed)[0]
+    return (summed, "a softmax", "torch.softmax") if same else None
+
+
+def _summands(step: GraphStep, ref: Ref) -> tuple[list[Ref], bool]:
+    """The tensors that are added up, and whether 1 is added to them."""
+    ref = step.origin(ref)
+    if step.operator(ref.node) != "add":
+        return [ref], False
+    terms = [step.origin(source) for source in step.sources(ref.node)]
+    return terms, step.nodes[ref.node].arguments.get("other") == 1
+
+
+def _exp_at(step: GraphStep, ref: Ref) -> int | None:
+    found = makers.made_by(step, ref, "exp")
+    return found[0].node if len(found) == 1 else None
 
 
 def _written_out(call: Value) -> tuple[Value, str, str] | None:

@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.graph import edges
+from nnlint.graph.makers import surely as surely_made
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.scores import surely
 from nnlint.static.values import Kind, Value
 from nnlint.static.zeros import in_training_graph, untaken_risks
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 EDGED = frozenset({"acos", "asin", "atanh"})
 PRODUCTS = frozenset({"cosine_similarity", "matmul", "dot", "einsum"})
+MESSAGE = (
+    "{name} reaches -1 and 1 when the vectors are parallel, and rounding takes it beyond: there the "
+    "gradient of `{what}` is infinite, or its value NaN; clamp it to a little less than 1 first, or use "
+    "`torch.atan2`"
+)
 
 
 class InverseTrigEdge(Rule):
@@ -29,10 +37,18 @@ class InverseTrigEdge(Rule):
                 operand = script.name_of(call.args[0], "its argument")
                 yield self.problem(
                     call.node,
-                    f"`{operand}` reaches -1 and 1 when the vectors are parallel, and rounding takes it "
-                    f"beyond: there the gradient of `{call.op}` is infinite, or its value NaN; clamp it "
-                    f"to a little less than 1 first, or use `torch.atan2`",
+                    MESSAGE.format(name=f"`{operand}`", what=call.op),
                 )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        elsewhere = {risk for _, risk in edges.untaken_risks(step)}
+        for index in edges.trained(step, *EDGED):
+            operand = step.sources(index)[0]
+            if index not in elsewhere and surely_made(
+                step, operand, lambda made: edges.is_cosine(step, made)
+            ):
+                message = MESSAGE.format(name=step.called(operand), what=step.operator(index))
+                yield Sighting(step.nodes[index].place, message)
 
 
 def _is_cosine(value: Value) -> bool:

@@ -7,16 +7,27 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.rule import Change, Draft, Problem, Replacement, Rule
+from nnlint.graph import edges
+from nnlint.graph.makers import made_by
+from nnlint.rule import Change, Draft, Problem, Replacement, Rule, Sighting
 from nnlint.static.rewrite import functional, is_method, mentions, operand
 from nnlint.static.scores import surely
 from nnlint.static.zeros import LOGARITHMS, in_training_graph, reaches_zero, untaken_risks
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
     from nnlint.static.values import Value
 
 STABLE = {"softmax": "F.log_softmax", "sigmoid": "F.logsigmoid"}
+UNDERFLOW = (
+    "{name} is a {op}, which underflows to exactly 0, so its logarithm is -inf and the gradient NaN; use "
+    "`{stable}` on the scores instead"
+)
+ZERO = (
+    "{name} can be exactly 0, so {log} is -inf and the gradient is not finite; add a small eps or clamp it "
+    "before the logarithm"
+)
 
 
 class UnsafeLog(Rule):
@@ -30,18 +41,25 @@ class UnsafeLog(Rule):
             if reaches_zero(call.args[0]):
                 yield self.problem(call.node, self._message(script, call), fix=_stable(script, call))
 
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        elsewhere = {risk for _, risk in edges.untaken_risks(step)}
+        for index in edges.trained(step, *edges.LOGARITHMS):
+            operand = step.sources(index)[0]
+            if index in elsewhere or not edges.reaches_zero(step, operand):
+                continue
+            name = step.called(operand)
+            message = ZERO.format(name=name, log=f"`{step.operator(index)}` of it")
+            for op, stable in STABLE.items():
+                if made_by(step, operand, op, f"_{op}"):
+                    message = UNDERFLOW.format(name=name, op=op, stable=stable)
+            yield Sighting(step.nodes[index].place, message)
+
     def _message(self, script: ScriptModel, call: Value) -> str:
         operand = script.name_of(call.args[0], "its argument")
         for op, stable in STABLE.items():
             if surely(call.args[0], lambda value, op=op: value.op == op):  # type: ignore[misc]
-                return (
-                    f"`{operand}` is a {op}, which underflows to exactly 0, so its logarithm is -inf and the "
-                    f"gradient NaN; use `{stable}` on the scores instead"
-                )
-        return (
-            f"`{operand}` can be exactly 0, so `{script.text(call.node, 40)}` is -inf and the gradient "
-            f"is not finite; add a small eps or clamp it before the logarithm"
-        )
+                return UNDERFLOW.format(name=f"`{operand}`", op=op, stable=stable)
+        return ZERO.format(name=f"`{operand}`", log=f"`{script.text(call.node, 40)}`")
 
 
 def _stable(script: ScriptModel, call: Value) -> Draft | None:
