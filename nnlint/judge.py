@@ -123,7 +123,8 @@ def needed(
         *also,
     ):
         wanted[entry.name] = wanted[entry.name].joined(entry) if entry.name in wanted else entry
-    return tuple(wanted.values())
+    # The longest first: what is short fills the other cores beside it.
+    return tuple(sorted(wanted.values(), key=lambda entry: -entry.seconds))
 
 
 def further(rules: Iterable[Rule], seen: Capture) -> list[Continuation]:

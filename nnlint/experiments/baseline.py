@@ -38,11 +38,14 @@ def pairs(trajectories: Mapping[str, Trajectory]) -> list[tuple[Fit, Fit]]:
     return [(real, zeroed) for real, zeroed in found if real is not None and zeroed is not None]
 
 
+def below_chance(real: Fit) -> bool:
+    """Whether the loss came where no prediction that is the same for all samples comes."""
+    return not real.unbounded and real.weight > 0 and real.reached > CONSTANT
+
+
 def depends(real: Fit, zeroed: Fit) -> bool:
     """Whether the loss shows that the input is used."""
-    # No prediction that is the same for all samples comes below chance.
-    below_chance = not real.unbounded and real.weight > 0 and real.reached > CONSTANT
-    return below_chance or gain(real, zeroed) > CONSTANT
+    return below_chance(real) or gain(real, zeroed) > CONSTANT
 
 
 def settled(real: Fit) -> bool:

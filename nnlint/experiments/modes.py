@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nnlint.capture.plan import Continuation, Place
+from nnlint.capture.plan import Place
+from nnlint.experiments.loops import SHORT, measured
 
-# Only the order of things matters here, so every loader gives few batches.
-MODES = Continuation("short epochs", "short", steps=60, seconds=8.0, values=(3.0,), meters=("modes",))
+MODES = measured(SHORT, "modes")
 
 
 @dataclass(frozen=True, slots=True)

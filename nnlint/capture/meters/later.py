@@ -44,7 +44,8 @@ class LaterMeter(Meter):
 
     def begin(self, batches: Batches | None, batch: Any) -> None:
         if not self.runner.host.plan.fork:
-            self.runner.end("needs processes that can be forked")
+            self._tries = _TRIES
+            self.runner.enough(self, "needs processes that can be forked")
 
     def given(self, batches: Batches, batch: Any) -> None:
         if batches in self._passes:
@@ -105,7 +106,8 @@ class LaterMeter(Meter):
             self._found += 1
             host.channel.send("later_step", found.decode())
             if self._found >= _MOST:
-                self.runner.end("enough was seen")
+                self._tries = _TRIES
+                self.runner.enough(self, "enough was seen")
 
     def _is_new(self, step: FirstStep, known: list[bool]) -> bool:
         known = known + [False] * (len(step.optimizers) - len(known))

@@ -68,6 +68,8 @@ class ModesMeter(Meter):
         # Whether an evaluation is over, and how many updates there were since.
         self._seen = False
         self._updates = 0
+        # Whether training has gone on for long enough.
+        self._over = False
         # By module: where it was last put into evaluation mode, and at which update into training mode.
         self._off: weakref.WeakKeyDictionary[nn.Module, Place | None] = weakref.WeakKeyDictionary()
         self._on: weakref.WeakKeyDictionary[nn.Module, int] = weakref.WeakKeyDictionary()
@@ -105,6 +107,8 @@ class ModesMeter(Meter):
         nn.Module.train = heard  # type: ignore[method-assign,assignment]
 
     def given(self, batches: Batches, batch: Any) -> None:
+        if self._over:
+            return
         if id(batches.loader) in self._training_loaders:
             self._close()
             self._gave = [batches]
@@ -124,6 +128,8 @@ class ModesMeter(Meter):
             self._pass.over = True
 
     def calling(self, root: nn.Module, args: Any, kwargs: Any) -> None:
+        if self._over:
+            return
         if torch.is_grad_enabled() and (self._pass is None or self._pass.over or self._pass.batches is None):
             self._trains(root, args, kwargs)
         else:
@@ -184,6 +190,8 @@ class ModesMeter(Meter):
         return {store for entry in (*self._pending.values(), *self._first.values()) for store in entry.stores}
 
     def backward(self, losses: tuple[torch.Tensor, ...]) -> None:
+        if self._over:
+            return
         if self._pass is not None and not self._pass.over and self._pass.batches is not None:
             # Its batches are trained on, too.
             self._training_loaders.update(id(batches.loader) for batches in self._gave)
@@ -205,7 +213,9 @@ class ModesMeter(Meter):
         if self._seen:
             self._updates += 1
             if self._updates >= _RESUMED:
-                self.runner.end("training goes on")
+                self._over = True
+                self._close()
+                self.runner.enough(self, "training goes on")
 
     def _close(self) -> None:
         """The evaluation is over: training goes on, or another begins."""
