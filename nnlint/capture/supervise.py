@@ -308,14 +308,21 @@ class _Run:
                     for line in lines:
                         self._hear(line.decode(errors="replace"))
                 else:
-                    tail = (tail + data)[-_TAIL:]
-                    if self.verbose:
-                        sys.stderr.buffer.write(data)
-                        sys.stderr.buffer.flush()
+                    tail = self._printed(tail, data)
             # The pipe closes when the last process that speaks is gone; a daemon may keep stdout open.
             if reading not in selector.get_map():
                 break
+        # What it has printed last may be still on the way to us when it has spoken its last.
+        while select.select([output], [], [], 0)[0] and (data := os.read(output.fileno(), 65536)):
+            tail = self._printed(tail, data)
         self.capture.output = tail.decode(errors="replace")
+
+    def _printed(self, tail: bytes, data: bytes) -> bytes:
+        """The end of what the script has printed, now that it has printed this."""
+        if self.verbose:
+            sys.stderr.buffer.write(data)
+            sys.stderr.buffer.flush()
+        return (tail + data)[-_TAIL:]
 
     def _hear(self, line: str) -> None:
         kind, _, text = line.partition("\t")

@@ -46,8 +46,8 @@ class OverfitTrainingSet(Rule):
         return Sighting(
             place,
             f"no capacity of {search.name}={values} overfits the training set without regularisation: the "
-            f"best, {_told(search, best)}, where {OVERFIT:.0%} count as overfitting; a model that cannot learn "
-            f"its training set by heart will not do better on other data; {larger}",
+            f"best, {_told(search, best)}, where {OVERFIT:.0%} count as overfitting; a model that cannot "
+            f"learn its training set by heart will not do better on other data; {larger}",
             evidence=_evidence(search),
         )
 

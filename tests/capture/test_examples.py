@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from nnlint.examine import examine
 from nnlint.finding import Tier
 from nnlint.page import Page, load_pages
 from nnlint.page_text import Example
+from nnlint.searching import capacities
 
 PAGES = [page for page in load_pages() if {"E", "G"}.intersection(page.tiers) and "S" not in page.tiers]
 
@@ -32,7 +34,11 @@ def test_an_example_that_is_run_shows_what_the_page_says(
     script = tmp_path / "example.py"
     script.write_text(example.text, encoding="utf-8")
     # By the page's own rule: what others see in a toy (unscaled data, a loop of few steps) is theirs to show.
-    report, seen = examine(Linter.load(Config(select=(page.code,))), Request(str(script)))
+    # What is done only if it is asked for is asked for in the paragraph above the example.
+    asked = re.search(r"`--capacity ([^`]+)`", example.description)
+    capacity = capacities(asked[1]) if asked else None
+    request = Request(str(script), seconds=180 if asked else 60)
+    report, seen = examine(Linter.load(Config(select=(page.code,))), request, capacity=capacity)
     assert report.not_run == (), seen.output
     findings = [finding for finding in report.findings if finding.tier is not Tier.STATIC]
     assert (example.kind == "good") == (page.name not in {entry.name for entry in example.expectations})
