@@ -77,10 +77,10 @@ class ExpressionReader(AccessReader):
             return value
         if name in _KEYWORDS:
             return self.const(node, _KEYWORDS[name])
+        if name == "__name__":  # which is a name of the builtins as well
+            return self.const(node, "__main__")
         if name in BUILTINS:
             return self.named(f"builtins.{name}")
-        if name == "__name__":
-            return self.const(node, "__main__")
         for star in self.stars:
             if plausible_star(star, name):
                 return self.named(f"{star}.{name}")
