@@ -1,46 +1,93 @@
 """Noise and power of the experiments: sound scripts under several seeds, and the same scripts with a bug.
 
-    python benchmarks/noise.py                  every fixtures/clean script that runs here, five seeds each
-    python benchmarks/noise.py --seeds 1 vae    one seed of the scripts whose names hold a word
+    python benchmarks/noise.py --seeds 5 --bugs none          sound scripts only
+    python benchmarks/noise.py --seeds 1 --bugs all vae       one seed of the scripts whose names hold a word
 
 A seed takes the place of the number in the script's own `manual_seed(…)`. No error and no warning may come of
-a sound script. A twin is the script with one planted bug, where the script has the line for it; there the
-expected finding must come. What was found goes to benchmarks/results/noise.json.
+a sound script (fixtures/clean). A twin is the script with one planted bug, where the script has the line for
+it; there one of the expected findings must come. What is done is kept in benchmarks/results/noise.json, and
+not done again (`--again`); seconds are those of the processor, of all processes.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
+import os
 import re
-import subprocess
-import sys
+import resource
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import click
+
+from nnlint.capture.plan import Request
+from nnlint.config import Config
+from nnlint.engine import Linter
+from nnlint.examine import examine
+from nnlint.finding import Severity, Tier
 
 HERE = Path(__file__).resolve().parent
 CLEAN = HERE.parent / "fixtures" / "clean"
 RESULTS = HERE / "results" / "noise.json"
 
 _SEED = re.compile(r"manual_seed\(\d+\)")
-# The bug, the line that it changes, what the line becomes, and what may be said of it.
-TWINS = (
-    (
-        "sign",
-        re.compile(r"^(\s*)loss\.backward\(\)", re.MULTILINE),
-        r"\1(-loss).backward()",
-        {"overfit-small-batch"},
-    ),
-    (
-        "rate",
-        re.compile(r"\blr=[\d.e-]+"),
-        "lr=50.0",
-        {"overfit-small-batch", "nan-inf-origin", "dead-update", "dead-units", "input-independent-baseline"},
-    ),
+_MODEL = r"(?<![\w.])((?:self\.)?(?:model|net|student|autoencoder))"
+_CALL = re.compile(_MODEL + r"\(([a-z_]\w*(?:\.to\(\w+\))?)\)")
+_BACKWARD = re.compile(r"^(\s*)((?!scaler)[\w.]+(?:\(.*\))?|\(loss / \w+\))\.backward\(\)", re.MULTILINE)
+_OPTIMIZER = re.compile(
+    r"^(\s*)([\w.]*opt\w* = (?:[\w.]*\.)?(?:SGD|Adam|AdamW|RMSprop)\()" + _MODEL + r"\.parameters\(\)(.*)$",
+    re.MULTILINE,
 )
+_NEVER_LEARNT = frozenset({"overfit-small-batch", "dead-update", "input-independent-baseline"})
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """What changes a script's text (to the same text where it has no line for it), and what may be said."""
+
+    plant: Callable[[str], str]
+    expected: frozenset[str]
+
+
+def _dead(text: str) -> str:
+    if "relu" not in text.lower():
+        return text
+    biases = r"[_b.data.fill_(-1e3) for _n, _b in \3.named_parameters() if _n.endswith('bias')]"
+    return _OPTIMIZER.sub(rf"\1{biases}\n\g<0>", text, count=1)
+
+
+BUGS = {
+    "sign": Bug(lambda text: _BACKWARD.sub(r"\1(-\2).backward()", text), frozenset({"overfit-small-batch"})),
+    "rate": Bug(
+        lambda text: re.sub(r"\b(lr|MAX_LR) ?= ?[\d.e-]+", r"\1=50.0", text),
+        _NEVER_LEARNT
+        | {
+            "nan-inf-origin",
+            "dead-units",
+            "suspicious-learning-rate",
+            "vanishing-exploding-gradient",
+        },
+    ),
+    "no input": Bug(lambda text: _CALL.sub(r"\1(\2 * 0)", text), _NEVER_LEARNT | {"unnormalised-input"}),
+    "input scale": Bug(
+        lambda text: _CALL.sub(r"\1(\2 * 1e5)", text),
+        _NEVER_LEARNT | {"unnormalised-input", "nan-inf-origin", "loss-not-chance-at-init", "dead-units"},
+    ),
+    "loss scale": Bug(
+        lambda text: _BACKWARD.sub(r"\1(\2 * 1e-14).backward()", text),
+        _NEVER_LEARNT | {"vanishing-exploding-gradient", "suspicious-learning-rate"},
+    ),
+    "dead units": Bug(_dead, _NEVER_LEARNT | {"dead-units", "loss-not-chance-at-init"}),
+    "copies optimised": Bug(
+        lambda text: _OPTIMIZER.sub(
+            r"\1\2[_p.detach().clone().requires_grad_() for _p in \3.parameters()]\4", text
+        ),
+        _NEVER_LEARNT | {"optimizer-misses-parameters", "everything-frozen", "exhausted-group"},
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,83 +101,98 @@ class Run:
     skipped: tuple[str, ...]
     not_run: tuple[str, ...]
     seconds: float
-    expected: tuple[str, ...] = ()
 
     @property
     def right(self) -> bool:
-        """Whether it was silent, or the expected finding was among those that came."""
-        return bool(set(self.expected) & set(self.found)) if self.bug else not self.found
+        """Whether it was silent, or an expected finding was among those that came."""
+        return not BUGS[self.bug].expected.isdisjoint(self.found) if self.bug else not self.found
+
+    def line(self) -> str:
+        """For people."""
+        said = ", ".join(self.found) or (f"not run: {self.not_run[0]}" if self.not_run else "silent")
+        return (
+            f"{self.script:28} seed {self.seed} {self.bug or 'sound':16} {self.seconds:6.1f} s "
+            f"{'ok   ' if self.right else 'WRONG'} {said}"
+        )
 
 
-def run(text: str, name: str, seed: int, bug: str = "", expected: tuple[str, ...] = ()) -> Run:
-    """Examine a script of this text with all rules that are on by default; only what the run shows counts."""
+def run(script: str, seed: int, bug: str, budget: float) -> Run:
+    """Examine a script with all rules that are on by default; only what a run shows counts."""
+    text = (CLEAN / f"{script}.py").read_text(encoding="utf-8")
+    text = BUGS[bug].plant(text) if bug else text
+    before = _worked()
     with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / f"{name}.py"
-        script.write_text(_SEED.sub(f"manual_seed({seed})", text), encoding="utf-8")
-        command = [sys.executable, "-m", "nnlint", "run", "--isolated", "--budget", "300"]
-        started = time.perf_counter()
-        done = subprocess.run(
-            [*command, "--output-format", "json", str(script)],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        seconds = time.perf_counter() - started
-    report = json.loads(done.stdout)
+        os.chdir(folder)
+        path = Path(folder) / f"{script}.py"
+        path.write_text(_SEED.sub(f"manual_seed({seed})", text), encoding="utf-8")
+        report, _ = examine(Linter.load(Config()), Request(path.name, seconds=budget))
+        os.chdir(HERE)
     found = {
-        finding["name"]
-        for finding in report["findings"]
-        if finding["severity"] != "info" and finding["tier"] != "static"
+        finding.name
+        for finding in report.findings
+        if finding.severity is not Severity.INFO and finding.tier is not Tier.STATIC
     }
-    skipped = tuple(f"{entry['what']}: {entry['why']}" for entry in report["skipped"])
-    not_run = tuple(f"{entry['what']}: {entry['why']}" for entry in report["not_run"])
-    return Run(name, seed, bug, tuple(sorted(found)), skipped, not_run, round(seconds, 1), expected)
-
-
-def runs(seeds: int, words: list[str]) -> Iterator[Run]:
-    """The sound script under each seed, and each twin that it has; scripts that do not run here are left."""
-    for path in sorted(CLEAN.glob("*.py")):
-        if words and not any(word in path.stem for word in words):
-            continue
-        text = path.read_text(encoding="utf-8")
-        for seed in range(seeds):
-            first = run(text, path.stem, seed)
-            yield first
-            if first.not_run:
-                break
-            for bug, line, becomes, expected in TWINS:
-                twin, changed = line.subn(becomes, text)
-                if changed and any("NNL903" in why for why in first.skipped):
-                    # Nothing can be expected where the experiment does not apply.
-                    continue
-                if changed:
-                    yield run(twin, path.stem, seed, bug, tuple(sorted(expected)))
-
-
-def main() -> None:
-    """Print a line a run and the sums; write all of it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    skipped, not_run = (
+        tuple(f"{entry.what}: {entry.why}" for entry in entries)
+        for entries in (report.skipped, report.not_run)
     )
-    parser.add_argument("words", nargs="*")
-    parser.add_argument("--seeds", type=int, default=5)
-    options = parser.parse_args()
-    done: list[Run] = []
-    for entry in runs(options.seeds, options.words):
-        done.append(entry)
-        said = ", ".join(entry.found) or (f"not run: {entry.not_run[0]}" if entry.not_run else "silent")
-        print(
-            f"{entry.script:28} seed {entry.seed} {entry.bug or 'sound':6} {entry.seconds:6.1f} s "
-            f"{'ok   ' if entry.right else 'WRONG'} {said}",
-            flush=True,
-        )
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps([asdict(other) for other in done], indent=1) + "\n", encoding="utf-8")
-    for bug in ("", *(twin[0] for twin in TWINS)):
-        of_kind = [entry for entry in done if entry.bug == bug and not entry.not_run]
+    return Run(script, seed, bug, tuple(sorted(found)), skipped, not_run, round(_worked() - before, 1))
+
+
+def _worked() -> float:
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def wanted(words: tuple[str, ...], seeds: int, bugs: tuple[str, ...]) -> Iterator[tuple[str, int, str]]:
+    """Script, seed and bug of each run: all scripts under one seed before the next seed."""
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(CLEAN.glob("*.py"))}
+    for seed in range(seeds):
+        for bug in bugs:
+            for script, text in texts.items():
+                if words and script not in words and not any(word in script for word in words):
+                    continue
+                if not bug or BUGS[bug].plant(text) != text:
+                    yield script, seed, bug
+
+
+def summary(done: list[Run]) -> str:
+    """A line a bug: how many runs ended as expected, of those that could be run."""
+    lines = []
+    for bug in ("", *BUGS):
+        of_kind = [entry for entry in done if entry.bug == bug and (entry.found or not entry.not_run)]
         right = sum(entry.right for entry in of_kind)
-        print(f"{bug or 'sound'}: {right} of {len(of_kind)} as expected")
+        scripts = len({entry.script for entry in of_kind})
+        lines.append(f"{bug or 'sound'}: {right} of {len(of_kind)} as expected ({scripts} scripts)")
+    return "\n".join(lines)
+
+
+@click.command()
+@click.argument("words", nargs=-1)
+@click.option("--seeds", default=5, show_default=True)
+@click.option("--bugs", default="all", help=f"none, all, or some of {', '.join(BUGS)}, with commas.")
+@click.option("--jobs", default=1, show_default=True)
+@click.option("--budget", default=600.0, show_default=True)
+@click.option("--again", is_flag=True, help="Also what has been done already.")
+def main(words: tuple[str, ...], seeds: int, bugs: str, jobs: int, budget: float, again: bool) -> None:
+    """Print a line a run and the sums; write all of it."""
+    chosen = {"none": ("",), "all": ("", *BUGS)}.get(bugs) or tuple(bugs.split(","))
+    known = json.loads(RESULTS.read_text(encoding="utf-8"))["runs"] if RESULTS.exists() else []
+    fields = [
+        {**entry, **{key: tuple(entry[key]) for key in ("found", "skipped", "not_run")}} for entry in known
+    ]
+    done = {(entry["script"], entry["seed"], entry["bug"]): Run(**entry) for entry in fields}
+    todo = [key for key in wanted(words, seeds, chosen) if again or key not in done]
+    with ProcessPoolExecutor(jobs) as pool:
+        for future in as_completed([pool.submit(run, *key, budget) for key in todo]):
+            entry = future.result()
+            done[entry.script, entry.seed, entry.bug] = entry
+            click.echo(entry.line())
+            RESULTS.parent.mkdir(exist_ok=True)
+            runs = [asdict(done[key]) for key in sorted(done)]
+            content = {"summary": summary([*done.values()]).splitlines(), "runs": runs}
+            RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    click.echo(summary([*done.values()]))
 
 
 if __name__ == "__main__":
