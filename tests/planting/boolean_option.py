@@ -16,12 +16,7 @@ def plant(script: Script) -> Iterator[Mutant]:
         code = re.sub(r"action=[^,)]+", "type=bool, default=False", script.source(site.node))
         if code.count("default=") == 1:
             yield script.mutant(script.replace(site.node, code))
-    for site in script.find("_p.add_argument(..., type=float)", "_p.add_argument(..., type=int)"):
-        name = script.source(site.node)
-        code = re.sub(r",\s*type=(float|int)", "", name)
-        # A default that is a text stays one.
-        option = re.search(r"--(\w+)", name)
-        yield script.mutant(
-            script.replace(site.node, code),
-            also=[found.node for found in script.find(f"args.{option[1] if option else 'x'}")],
-        )
+    options = list(script.find("_p.add_argument(...)"))
+    for site in options[-1:]:
+        code = script.filled('_p.add_argument("--augment", type=bool, default=True)', site)
+        yield script.mutant(script.after(script.statement(site.node), code))

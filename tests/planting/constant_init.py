@@ -1,4 +1,4 @@
-"""All weights start alike."""
+"""All weights of a hidden layer start alike."""
 
 from __future__ import annotations
 
@@ -13,20 +13,38 @@ def plant(script: Script) -> Iterator[Mutant]:
     for site in script.find("_n.init._f(_w, ...)", "init._f(_w, ...)"):
         name = str(site.bound["_f"])
         weight = script.source(site.bound["_w"])
+        around = "".join(
+            script.source(node).split("\n")[0]
+            for node in script.around(site.node, ast.If)
+            if isinstance(node, ast.stmt)
+        )
         if (
             re.match("kaiming|xavier|normal|uniform|orthogonal", name)
             and "weight" in weight
-            and "embed" not in weight
+            and not re.search("Norm|Embedding", around)
         ):
-            norm = next(script.around(site.node, ast.If), None)
-            if norm is None or "Norm" not in script.source(norm).split("\n")[0]:
+            # A table of vectors that starts at zero is another matter, and a last layer may.
+            if not re.search("embed|encoder|codebook", weight):
                 prefix = script.source(site.node).split("init.")[0] + "init."
                 yield script.mutant(script.replace(site.node, f"{prefix}zeros_({weight})"))
                 yield script.mutant(script.replace(site.node, f"{prefix}constant_({weight}, 0.1)"))
     for node in script.classes("Module"):
-        for site in script.find("self._a = _n.Linear(_i, _o, ...)", within=node):
-            more = list(script.find("self._b = _n.Linear(...)", within=node))
-            if len(more) > 1 and site.node is more[0].node:
-                yield script.mutant(
-                    script.after(site.node, script.filled("_n.init.zeros_(self._a.weight)", site))
+        forward = next((item for item in node.body if getattr(item, "name", "") == "forward"), None)
+        layers = list(
+            script.find("self._a = _n.Linear(_i, _o, ...)", "self._a = _n.Conv2d(_i, _o, ...)", within=node)
+        )
+        if forward is None or len(layers) < 2 or "nn.init" in script.source(node):
+            continue
+        name = str(layers[0].bound["_a"])
+        if re.search(rf"(relu|tanh|sigmoid)\(self\.{name}\(", script.source(forward)):
+            yield script.mutant(
+                script.after(
+                    layers[0].node,
+                    script.filled("nn.init.zeros_(self._a.weight)\nnn.init.zeros_(self._a.bias)", layers[0]),
                 )
+            )
+            yield script.mutant(
+                script.after(
+                    layers[0].node, script.filled("nn.init.constant_(self._a.weight, 0.5)", layers[0])
+                )
+            )

@@ -17,15 +17,21 @@ def plant(script: Script) -> Iterator[Mutant]:
         assert isinstance(site.node, ast.Assign)
         target = script.source(site.node.targets[0])
         loop = script.loop(site.node)
-        if loop is not None:
+        returns = [
+            item for item in ast.walk(method) if isinstance(item, ast.Return) and item.value is not None
+        ]
+        if loop is not None and len(script.block(site.node)) == 1:
             edits = [script.replace(site.node.targets[0], "out")]
-            later = [item for item in ast.walk(method) if isinstance(item, ast.Return)]
-            for item in later:
-                assert item.value is not None
-                edits.append(
-                    script.replace(item.value, re.sub(rf"\b{target}\b", "out", script.source(item.value)))
-                )
-            if len(script.block(site.node)) == 1:
-                yield script.mutant(*edits, at=[site.node, loop])
-        if re.match(r"self\.", script.source(site.node.value)):
+            edits += [
+                script.replace(item.value, re.sub(rf"\b{target}\b", "out", script.source(item.value)))
+                for item in returns
+                if item.value
+            ]
+            yield script.mutant(*edits, also=[loop])
+        if loop is None and re.match(r"self\.", script.source(site.node.value)):
             yield script.mutant(script.replace(site.node, script.source(site.node.value)))
+    for site in script.find(
+        "_x = F.relu(self._a(_x))", "_x = torch.relu(self._a(_x))", "_x = torch.tanh(self._a(_x))"
+    ):
+        # The call stands there, its result goes nowhere.
+        yield script.mutant(script.replace(site.node, script.filled("self._a(_x)", site)))

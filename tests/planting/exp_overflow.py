@@ -1,4 +1,4 @@
-"""Softmax written by hand."""
+"""Softmax, or a sigmoid, written by hand."""
 
 from __future__ import annotations
 
@@ -6,20 +6,35 @@ import re
 from collections.abc import Iterator
 
 from planted import Mutant, Script
+import sites
 
 
 def plant(script: Script) -> Iterator[Mutant]:
+    exp = script.spelling("torch.exp")
     for site in script.find("_f.softmax(_x, dim=_d)", "_x.softmax(dim=_d)"):
-        code = script.filled("torch.exp(_x) / torch.exp(_x).sum(dim=_d, keepdim=True)", site)
+        scores = script.source(site.bound["_x"])
         if (
-            script.spelling("torch.exp") == "torch.exp"
-            and re.search("[a-z]", script.source(site.bound["_x"]))
-            and "randn" not in code
+            exp
+            and re.search("[a-z]", scores)
+            and "randn" not in scores
+            and not sites.evaluates(script, site.node)
         ):
-            yield script.mutant(script.replace(site.node, code))
-    for site in script.find("_m.logsumexp(_x, dim=_d)"):
-        yield script.mutant(
-            script.replace(site.node, script.filled("torch.log(torch.exp(_x).sum(dim=_d))", site))
-        )
+            statement = script.statement(site.node)
+            made = script.before(statement, script.filled(f"exps = {exp}(_x)", site))
+            whole = script.replace(site.node, script.filled("exps / exps.sum(dim=_d, keepdim=True)", site))
+            yield script.mutant(made, whole)
     for site in script.find("_m.sigmoid(_x)"):
-        yield script.mutant(script.replace(site.node, script.filled("1 / (1 + _m.exp(-_x))", site)))
+        if not sites.evaluates(script, site.node) and "detach" not in script.source(site.node):
+            yield script.mutant(script.replace(site.node, script.filled("(1 / (1 + _m.exp(-_x)))", site)))
+    for site in script.find("_f.binary_cross_entropy_with_logits(_p, _t)"):
+        if exp:
+            code = script.filled(f"_f.binary_cross_entropy(1 / (1 + {exp}(-_p)), _t)", site)
+            yield script.mutant(script.replace(site.node, code))
+    for site in script.find("_f.cross_entropy(_p, _t)"):
+        scores = script.source(site.bound["_p"])
+        if exp and scores.isidentifier() and sites.trains(script, site.node):
+            code = f"exps = {exp}({scores})\nprobabilities = exps / exps.sum(dim=1, keepdim=True)"
+            loss = script.filled("_f.nll_loss((probabilities + 1e-8).log(), _t)", site)
+            yield script.mutant(
+                script.before(script.statement(site.node), code), script.replace(site.node, loss)
+            )

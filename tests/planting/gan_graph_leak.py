@@ -13,12 +13,13 @@ def plant(script: Script) -> Iterator[Mutant]:
     for site in script.find("_fake.detach()"):
         call = script.parent(site.node)
         if (
-            re.search(r"discriminat|netD|critic|wgan|gan", script.text, re.IGNORECASE)
+            re.search(r"discriminat|netD|critic|gan", script.text, re.IGNORECASE)
             and isinstance(call, ast.Call)
             and site.node in call.args
         ):
-            backs = [found.node for found in script.find("_l.backward(...)", within=script.function(call))]
-            yield script.mutant(
-                script.replace(site.node, script.source(site.bound["_fake"])),
-                also=[*backs, script.statement(call)],
-            )
+            if not re.search("sigmoid|Categorical", script.source(call.func)):
+                backs = [
+                    found.node for found in script.find("_l.backward(...)", within=script.function(call))
+                ]
+                code = script.source(site.bound["_fake"])
+                yield script.mutant(script.replace(site.node, code), also=[*backs, script.statement(call)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-import sites
 from planted import Mutant, Script
 
 
@@ -15,12 +14,11 @@ def plant(script: Script) -> Iterator[Mutant]:
         "_h = _h.detach()",
         "_h = tuple(_x.detach() for _x in _h)",
         "_h = (_a.detach(), _b.detach())",
-        "_h, _c = _h.detach(), _c.detach()",
+        "_h = _h[0].detach(), _h[1].detach()",
+        "_h = tuple(_x.detach() for _x in _y)",
+        "_h = [_x.detach() for _x in _h]",
     ):
-        if script.loop(site.node) is not None and sites.trains(script, site.node):
-            calls = [
-                node
-                for node in ast.walk(script.loop(site.node) or script.tree)
-                if isinstance(node, (ast.Call, ast.Assign))
-            ]
+        loop = script.loop(site.node)
+        if loop is not None and list(script.find("_l.backward(...)", within=loop)):
+            calls = [node for node in ast.walk(loop) if isinstance(node, (ast.Call, ast.Assign))]
             yield script.mutant(script.drop(script.statement(site.node)), at=calls)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from planted import Mutant, Script
+import sites
 
 
 def plant(script: Script) -> Iterator[Mutant]:
@@ -18,11 +19,15 @@ def plant(script: Script) -> Iterator[Mutant]:
         if code != script.source(site.node) and "math." not in code and "np." not in code:
             yield script.mutant(script.replace(site.node, code))
     for site in script.find("_f.pairwise_distance(_a, _b)"):
-        yield script.mutant(
-            script.replace(site.node, script.filled("torch.sqrt(((_a - _b) ** 2).sum(dim=1))", site))
-        )
-        yield script.mutant(script.replace(site.node, script.filled("(_a - _b).pow(2).sum(1).sqrt()", site)))
-    for site in script.find("_f.mse_loss(_p, _t)"):
-        yield script.mutant(
-            script.replace(site.node, script.filled("((_p - _t) ** 2).sum(dim=-1).sqrt().mean()", site))
-        )
+        if not sites.evaluates(script, site.node):
+            yield script.mutant(
+                script.replace(site.node, script.filled("torch.sqrt(((_a - _b) ** 2).sum(dim=1))", site))
+            )
+            yield script.mutant(
+                script.replace(site.node, script.filled("(_a - _b).pow(2).sum(1).sqrt()", site))
+            )
+    for site in sites.losses(script, "MSELoss"):
+        if sites.trains(script, site.node) and not sites.evaluates(script, site.node):
+            yield script.mutant(
+                script.replace(site.node, script.filled("((_p - _t) ** 2).sum(dim=-1).sqrt().mean()", site))
+            )

@@ -14,7 +14,9 @@ def plant(script: Script) -> Iterator[Mutant]:
         here = script.statement(back.node)
         block = script.block(here)
         scope = script.function(here)
-        steps = [site for site in script.find("_o.step()", within=scope) if "sched" not in script.source(site.node)]
+        steps = [
+            site for site in script.find("_o.step()", within=scope) if "sched" not in script.source(site.node)
+        ]
         # With several losses, or optimizers, the others go on.
         if len(steps) != 1 or len(list(script.find("_l.backward(...)", within=scope))) != 1:
             continue

@@ -15,8 +15,6 @@ def plant(script: Script) -> Iterator[Mutant]:
     for site in script.find("_x > 0", "_x > 0.0"):
         values = script.source(site.bound["_x"])
         if (
-            (re.search("logits|scores|output|pred", values)
-            and "BCEWithLogits" in script.text)
-            or "with_logits" in script.text
-        ):
+            re.search("logits|scores|output|pred", values) and "BCEWithLogits" in script.text
+        ) or "with_logits" in script.text:
             yield script.mutant(script.replace(site.node, script.filled("_x > 0.5", site)))
