@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from nnlint import cli_shown
+from nnlint.cli_shown import shown
 from nnlint.cli_target import TargetCommand, bar, request, show_output, target
 from nnlint.options import fail, load_linter, output, selection, wants_color
 from nnlint.reporters import reporter
-
-if TYPE_CHECKING:
-    from nnlint.capture.supervise import Capture
-    from nnlint.finding import Report
 
 EXAMPLES = """\b
 Examples:
@@ -23,6 +21,8 @@ Examples:
   nnlint run -m package.train --lr 0.1     a module, as with `python -m`
   nnlint run notebook.ipynb                the code cells in order
   nnlint run --budget 20 train.py          at most 20 seconds
+  nnlint run --report report.html train.py
+                                           with a page to look at
   nnlint run --trace-only package.net:Net --shape N,3,32,32
                                            a model without a script: what its forward shows
 
@@ -54,13 +54,7 @@ Exit status: 0 nothing found; 1 findings; 2 something could not be examined."""
     help="Instead of the other experiments, find the smallest of these capacities that overfits the training "
     "set: hidden=8,16,32 (an option of the script, or a constant of it).",
 )
-@click.option(
-    "--report",
-    "report_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write a page with the findings, curves, maps of the layers and the graph (HTML) to this file.",
-)
+@shown
 @selection
 @output
 def run(
@@ -71,6 +65,7 @@ def run(
     skip: tuple[str, ...],
     varied: str | None,
     report_file: Path | None,
+    board_folder: Path | None,
     select: tuple[str, ...],
     extend_select: tuple[str, ...],
     ignore: tuple[str, ...],
@@ -92,7 +87,8 @@ def run(
     linter, settings = load_linter(
         (what.target,), select, extend_select, ignore, output_format, config, isolated
     )
-    also = wanted(only, skip) if report_file is not None else ()
+    cli_shown.check(report_file, board_folder)
+    also = wanted(only, skip) if report_file is not None or board_folder is not None else ()
     try:
         capacity = capacities(varied) if varied is not None else None
     except CapacityError as error:
@@ -107,22 +103,9 @@ def run(
         fail(f"there is no reporter {settings.output_format}")
     if seen.first_step is None and not seen.traced and settings.output_format == "text" and not what.verbose:
         show_output(seen.output)
+    if settings.output_format == "text":
+        cli_shown.curves(seen, layers=what.verbose)
     click.echo(render(report, color=wants_color()), nl=False, color=True)
-    if report_file is not None:
-        _write_page(report_file, report, seen)
+    cli_shown.write(report, seen, report_file, board_folder)
     status = report.status(settings.fail_on)
     sys.exit(0 if status == 1 and exit_zero else status)
-
-
-def _write_page(path: Path, report: Report, seen: Capture) -> None:
-    try:
-        from nnlint.report.document import build
-    except ImportError as error:
-        fail(f"--report needs jinja2 and matplotlib ({error}): pip install 'nnlint[report]'")
-    page = build(report, seen, ["nnlint", *sys.argv[1:]])
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        unfinished.write_text(page, encoding="utf-8", errors="replace")
-        unfinished.replace(path)
-    except OSError as error:
-        fail(f"{path}: {error.strerror or error}")
