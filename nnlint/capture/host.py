@@ -35,6 +35,7 @@ class Host:
         self.channel = channel
         self.branch = branch
         self.watch = Watch(Listener())
+        self.watch.aligned = plan.request.aligned
         self.watch.listener = Scout(self)
         self.watch.install()
         self.loads = Loads()

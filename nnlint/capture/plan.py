@@ -66,7 +66,8 @@ class Request:
     accelerators. Without `fork` the script is run anew for each part. `verbose` passes on what it prints.
     `shelter` names one way to keep it from changing files (nnlint.capture.shelter); "" is the best there is.
     With `trace` no script is run: `target` names a model (nnlint.graph.tracing), and `arguments` are the
-    shapes of its inputs.
+    shapes of its inputs. `descriptors` are open files that the script's process is given, too; with `aligned`
+    each pass of a loader begins with the same random state, whatever the script has drawn before.
     """
 
     target: str
@@ -80,6 +81,8 @@ class Request:
     shelter: str = ""
     trace: bool = False
     constants: tuple[tuple[str, ...], ...] = ()
+    descriptors: tuple[int, ...] = ()
+    aligned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from nnlint.finding import NotRun
 
 if TYPE_CHECKING:
     from nnlint.experiments.capacity import Search
+    from nnlint.experiments.reference import Comparison
 
 # Of what the script prints, this much is kept to explain an early end.
 _TAIL = 64 * 1024
@@ -73,8 +74,9 @@ class Capture:
     rerun: bool = False
     # How the script was kept from changing files: "namespaces", "landlock" or "audit".
     shelter: str = ""
-    # What came of several capacities, where they were asked for.
+    # What came of several capacities, and of a comparison, where they were asked for.
     search: Search | None = None
+    comparison: Comparison | None = None
 
     @property
     def first_steps(self) -> tuple[FirstStep, ...]:
@@ -104,7 +106,7 @@ def _launched(plan: Plan, writing: int, asking: int) -> Child:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env={**os.environ, PLAN: to_json(plan), PIPE: str(writing), "PYTHONHASHSEED": "0"},
-        pass_fds=(writing, asking),
+        pass_fds=(writing, asking, *plan.request.descriptors),
         # Its own group: Ctrl-C reaches us, and we end it and all that it has started.
         start_new_session=True,
     )

@@ -61,6 +61,8 @@ class Batches:
         self.loader = loader
         self.given = 0
         self.ended = False
+        if watch.aligned:
+            torch.manual_seed(0)
         self.begin()
 
     def begin(self) -> None:
@@ -97,6 +99,8 @@ class Watch:
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
+        # Whether each pass of a loader is to begin with the same random state.
+        self.aligned = False
         self.optimizers: list[weakref.ref[Optimizer]] = []
         # Where each optimizer and each loader was built.
         self.built: weakref.WeakKeyDictionary[Any, Place | None] = weakref.WeakKeyDictionary()

@@ -1,0 +1,134 @@
+"""Notes what comes by in the first steps, for a comparison with another script."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from nnlint.capture import batch as batches_of
+from nnlint.capture.meter import Meter
+from nnlint.capture.sketches import Sketches
+from nnlint.capture.watch import user_place
+from nnlint.experiments import reference
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+    from nnlint.capture.runner import Runner
+    from nnlint.capture.watch import Batches
+    from nnlint.experiments.reference import Event, Settings, Turn, Weight
+
+
+class ReferenceMeter(Meter):
+    def __init__(self, runner: Runner) -> None:
+        super().__init__(runner)
+        self._sketches = Sketches()
+        self._roots: list[nn.Module] = []
+        self._weights: list[Weight] = []
+        self._numbers: dict[torch.Tensor, int] = {}
+        self._names: dict[int, str] = {}
+        self._before: list[reference.Sketch] = []
+        self._events: list[Event] = []
+        self._turns: list[Turn] = []
+        self._optimizers: list[Optimizer] = []
+        self._settings: list[Settings] = []
+        self._values: dict[torch.Tensor, torch.Tensor] = {}
+
+    def given(self, batches: Batches, batch: Any) -> None:
+        for tensor in batches_of.tensors(batch):
+            self._note("batch", "", -1, tensor)
+
+    def calling(self, root: nn.Module, args: Any, kwargs: Any) -> None:
+        if any(root is known for known in self._roots):
+            return
+        self._roots.append(root)
+        before: dict[torch.Tensor, torch.Tensor] = getattr(self.runner.intervention, "before", {})
+        for name, parameter in root.named_parameters():
+            self._numbers[parameter] = len(self._weights)
+            self._weights.append(reference.Weight(name, self._sketches.of(parameter)))
+            if parameter in before:
+                self._before.append(self._sketches.of(before[parameter]))
+        for name, module in root.named_modules():
+            if (first := next(module.parameters(recurse=False), None)) is not None:
+                self._hear(module, name or type(root).__name__, self._numbers[first])
+
+    def _hear(self, module: nn.Module, name: str, weight: int) -> None:
+        shown = f"{name}\t{type(module).__name__}"
+
+        def entered(_: nn.Module, args: Any, kwargs: Any) -> None:
+            self._all("input", shown, weight, (args, kwargs))
+
+        def left(_: nn.Module, __: Any, output: Any) -> None:
+            self._all("output", shown, weight, output)
+
+        # Some modules (scripted ones) take no hooks.
+        with contextlib.suppress(Exception):
+            module.register_forward_pre_hook(entered, with_kwargs=True)
+            module.register_forward_hook(left)
+
+    def called(self, root: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        for tensor in batches_of.tensors(output):
+            if tensor.is_floating_point():
+                self._note("result", type(root).__name__, -1, tensor)
+
+    def backward(self, losses: tuple[torch.Tensor, ...]) -> None:
+        for loss in losses:
+            self._note("loss", "", -1, loss)
+
+    def stepping(self, optimizer: Optimizer) -> None:
+        if optimizer not in self._optimizers:
+            self._optimizers.append(optimizer)
+            self._settings.append(self._described(optimizer))
+        self._values = {}
+        for parameter in _held_by(optimizer):
+            self._values[parameter] = parameter.detach().clone()
+            if parameter.grad is not None and parameter in self._numbers:
+                number = self._numbers[parameter]
+                self._note("gradient", self._weights[number].name, number, parameter.grad)
+
+    def stepped(self, optimizer: Optimizer) -> None:
+        for parameter, value in self._values.items():
+            if parameter in self._numbers:
+                number = self._numbers[parameter]
+                update = parameter.detach() - value
+                place = self.runner.host.watch.built.get(optimizer)
+                event = reference.Event(
+                    "update", self._weights[number].name, number, place, self._sketches.of(update)
+                )
+                self._events.append(event)
+        self._turns.append(reference.Turn(tuple(self._events), self._optimizers.index(optimizer)))
+        self._events.clear()
+
+    def _described(self, optimizer: Optimizer) -> Settings:
+        numbers = {}
+        for name, value in optimizer.param_groups[0].items():
+            values = value if isinstance(value, (tuple, list)) else (value,)
+            for at, entry in enumerate(values):
+                if isinstance(entry, (bool, int, float)):
+                    numbers[name if len(values) == 1 else f"{name}[{at}]"] = float(entry)
+        place = self.runner.host.watch.built.get(optimizer)
+        return reference.Settings(type(optimizer).__name__, place, numbers)
+
+    def _all(self, kind: str, name: str, weight: int, value: Any) -> None:
+        # In the middle of the script: whatever goes wrong here must not be its error.
+        with contextlib.suppress(Exception):
+            for tensor in batches_of.tensors(value):
+                self._note(kind, name, weight, tensor)
+
+    def _note(self, kind: str, name: str, weight: int, tensor: torch.Tensor) -> None:
+        event = reference.Event(kind, name, weight, user_place(), self._sketches.of(tensor))
+        self._events.append(event)
+
+    def result(self) -> reference.Run | None:
+        if not self._turns:
+            return None
+        return reference.Run(
+            tuple(self._weights), tuple(self._before), tuple(self._settings), tuple(self._turns)
+        )
+
+
+def _held_by(optimizer: Optimizer) -> list[torch.Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
