@@ -64,7 +64,9 @@ def writes(script: ScriptModel) -> Iterator[Write]:
         method = node.func.attr.value
         if method.endswith("_") and not method.startswith("_") and method not in NO_WRITE and call.args:
             target = call.args[0]
-            if target.kind is Kind.TENSOR and script.value_of(node.func.value) is target:
+            # Of a line that is read more than once, the last value is kept.
+            written = script.value_of(node.func.value)
+            if target.kind is Kind.TENSOR and written is not None and written.kind is Kind.TENSOR:
                 given = (*call.args[1:], *call.kwargs.values())
                 yield Write(node, target, _hidden(target), call.frame, call.time, operands=given)
 
