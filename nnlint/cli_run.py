@@ -23,6 +23,9 @@ Examples:
   nnlint run --budget 20 train.py          at most 20 seconds
   nnlint run --report report.html train.py
                                            with a page to look at
+  nnlint run train.py --against other.py   where two scripts that should do the same part
+  nnlint run --capacity hidden=8,16,32 train.py
+                                           the smallest that overfits the training set
   nnlint run --trace-only package.net:Net --shape N,3,32,32
                                            a model without a script: what its forward shows
 
@@ -54,6 +57,13 @@ Exit status: 0 nothing found; 1 findings; 2 something could not be examined."""
     help="Instead of the other experiments, find the smallest of these capacities that overfits the training "
     "set: hidden=8,16,32 (an option of the script, or a constant of it).",
 )
+@click.option(
+    "--against",
+    "reference",
+    metavar="SCRIPT",
+    help="Instead of the experiments, run this script, too, from the same seed and weights, and find the first "
+    "tensor in which the two part; may stand behind the script's own arguments.",
+)
 @shown
 @selection
 @output
@@ -64,6 +74,7 @@ def run(
     only: tuple[str, ...],
     skip: tuple[str, ...],
     varied: str | None,
+    reference: str | None,
     report_file: Path | None,
     board_folder: Path | None,
     select: tuple[str, ...],
@@ -77,13 +88,16 @@ def run(
 ) -> None:
     """Run SCRIPT with its ARGUMENTS to its first training step, and examine that step and its source."""
     from nnlint.chosen import ChoiceError
+    from nnlint.comparing import AgainstError, against
     from nnlint.examine import examine
     from nnlint.report.courses import wanted
     from nnlint.searching import CapacityError, capacities
 
     what = request(script, arguments, module, **limits)
-    if varied is not None and select:
-        extend_select = (*extend_select, "NNL905")
+    if varied is not None and reference is not None:
+        raise click.UsageError("--capacity and --against exclude each other")
+    if select and (varied or reference):
+        extend_select = (*extend_select, "NNL905" if varied else "NNL907")
     linter, settings = load_linter(
         (what.target,), select, extend_select, ignore, output_format, config, isolated
     )
@@ -91,11 +105,14 @@ def run(
     also = wanted(only, skip) if report_file is not None or board_folder is not None else ()
     try:
         capacity = capacities(varied) if varied is not None else None
-    except CapacityError as error:
+        other = against(reference) if reference is not None else None
+    except (AgainstError, CapacityError) as error:
         fail(str(error))
     with bar(what.seconds) as progress:
         try:
-            report, seen = examine(linter, what, progress, only=only, skip=skip, capacity=capacity, also=also)
+            report, seen = examine(
+                linter, what, progress, only=only, skip=skip, capacity=capacity, other=other, also=also
+            )
         except (CapacityError, ChoiceError) as error:
             fail(str(error))
     render = reporter(settings.output_format)

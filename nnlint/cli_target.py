@@ -37,6 +37,10 @@ class TargetCommand(click.Command):
                 args = [*args[: at + 2], "--", *args[at + 2 :]]
                 break
             at += 2 if args[at] in with_value else 1
+        if "--against" in args[at:-1] and any(param.name == "reference" for param in self.params):
+            # Where one looks for it: `nnlint run A.py --against B.py`.
+            found = args.index("--against", at)
+            args = [*args[found : found + 2], *args[:found], *args[found + 2 :]]
         return super().parse_args(ctx, args)
 
 

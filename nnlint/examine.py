@@ -12,6 +12,7 @@ from pathlib import Path
 from nnlint.capture.plan import Continuation, Request
 from nnlint.capture.supervise import Capture, Progress, capture
 from nnlint.chosen import chosen, used_by
+from nnlint.comparing import Against, compare
 from nnlint.engine import Linter
 from nnlint.finding import Finding, Report
 from nnlint.judge import each_once, further, graph_of, judge, needed, shortest
@@ -29,24 +30,28 @@ def examine(
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     capacity: Capacities | None = None,
+    other: Against | None = None,
     also: Sequence[Continuation] = (),
 ) -> tuple[Report, Capture]:
     """Run the script, and report what all tiers find in it and in the files that the run has led to.
 
     `only` and `skip` name experiments; ChoiceError if there is none of that name. `also` is run beside what
     the rules want, for those who look at the capture. With a `capacity` the script is run with each of its
-    values instead, and no other experiment is done; CapacityError if the script has none such.
+    values instead, and with an `other` script beside that one; no other experiment is done then.
+    CapacityError if the script has none such.
     """
     started = time.perf_counter()
     rules = [rule for rule in linter.rules if {"E", "G"}.intersection(rule.page.tiers)]
     rules = chosen(rules, only, skip)
-    if capacity is not None:
-        rules = [rule for rule in rules if "capacity" in used_by(rule)]
+    asked = "capacity" if capacity is not None else "reference" if other is not None else ""
+    rules = [rule for rule in rules if not asked or asked in used_by(rule)]
     graphs = any("G" in rule.page.tiers for rule in rules)
     if what.trace:
         rules = [rule for rule in rules if "G" in rule.page.tiers]
     if capacity is not None:
         seen = search(what, capacity, progress)
+    elif other is not None:
+        seen = compare(what, other, progress)
     else:
         wanted = () if what.trace else needed(rules, graphs=graphs, also=also)
         seen = capture(what, wanted, progress, partial(further, rules))
@@ -79,6 +84,9 @@ def examine(
         findings.extend(result.findings)
         not_run.extend(result.not_run)
         sources.update(result.sources)
+    if other is not None:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            sources.setdefault(other.target, Path(other.target).read_text(encoding="utf-8"))
     report = Report(
         findings=tuple(sorted(each_once(findings, rules))),
         not_run=tuple(not_run),
