@@ -37,14 +37,15 @@ class Crossing:
 def crossings(step: GraphStep, rule: str) -> Iterator[Crossing]:
     """Those that one rule speaks of, one a line, and none that only follows from another."""
     told: set[Place | None] = set()
-    for crossing in _all(step):
+    for crossing in every_crossing(step):
         place = step.nodes[crossing.node].place
         if crossing.rule == rule and place not in told:
             told.add(place)
             yield crossing
 
 
-def _all(step: GraphStep) -> list[Crossing]:
+def every_crossing(step: GraphStep) -> list[Crossing]:
+    """All of them, in the order of the step."""
     predictions = [
         (output.ref, value)
         for output in step.predictions

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.experiments import dependencies
+from nnlint.graph.across import every_crossing
 from nnlint.rule import Rule, Sighting, Skip
 
 if TYPE_CHECKING:
     from nnlint.capture.supervise import Capture
+    from nnlint.graph.step import GraphStep
 
 
 class ChartDependencies(Rule):
@@ -42,4 +44,21 @@ class ChartDependencies(Rule):
                     "replaced": found.tried,
                     "share of the others that changed": found.others,
                 },
+            )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        told: set[int] = set()
+        for crossing in every_crossing(step):
+            output = next(entry for entry in step.predictions if entry.ref == crossing.prediction)
+            if output.root in told:
+                continue
+            told.add(output.root)
+            operator = step.operator(crossing.mixing.node).strip("_")
+            name = step.graph.roots[output.root].class_name if output.root >= 0 else "the model"
+            yield Sighting(
+                output.place,
+                f"what `{name}` predicts for one sample depends on the other samples of its batch, by "
+                f"`{operator}`: "
+                "training and evaluation are not of the same thing; keep the batch axis apart there",
+                related=((step.nodes[crossing.node].place, "the samples are mixed here"), *step.came_from()),
             )

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import permutations
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.graph import makers
+from nnlint.graph.nodes import Ref
+from nnlint.graph.sizes import sizes
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static import torch_api
 from nnlint.static.arguments import constant
 from nnlint.static.columns import COLUMN, VECTOR, Columns
@@ -15,6 +19,7 @@ from nnlint.static.splits import LOADER, loaders_behind
 from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 METRICS = tuple(
@@ -25,6 +30,7 @@ METRICS = tuple(
         "matthews_corrcoef", "jaccard_score", "precision_recall_fscore_support",
     )
 )  # fmt: skip
+COMPARES = frozenset({"eq", "ne"})
 LARGEST = ("argmax", "numpy.argmax")
 KEEPS = torch_api.RELABEL | {
     "detach", "numpy", "float", "long", "squeeze", "view", "reshape", "flatten", "tolist", "element",
@@ -61,6 +67,25 @@ class MetricAxis(Rule):
                     f"one shape",
                 )
 
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for index, node in enumerate(step.nodes):
+            if step.operator(index) in COMPARES and node.own and len(step.sources(index)) == 2:
+                for prediction, label in _with_labels(step, index):
+                    yield from _largest(step, prediction)
+                    if any(meeting.node == index for meeting in step.meetings) and (
+                        len(step.shape(prediction)) != len(step.shape(label))
+                    ):
+                        shapes = [
+                            f"[{', '.join(word for word, _ in sizes(step, ref))}]"
+                            for ref in (prediction, label)
+                        ]
+                        yield Sighting(
+                            node.place,
+                            f"{step.called(prediction)} is {shapes[0]} and {step.called(label)} is "
+                            f"{shapes[1]}: they broadcast, every prediction is compared with every label and "
+                            "the metric is meaningless; give both one shape",
+                        )
+
     def _axis(self, script: ScriptModel, prediction: Value) -> Problem | None:
         for value in _parts(prediction):
             if value.op not in LARGEST or value.node is None or not value.args:
@@ -86,6 +111,43 @@ class MetricAxis(Rule):
                     f"always 0; threshold the logit at 0 instead",
                 )
         return None
+
+
+def _with_labels(step: GraphStep, index: int) -> Iterator[tuple[Ref, Ref]]:
+    """A comparison of a prediction with what comes from the data: the two."""
+    for prediction, label in permutations(step.sources(index)):
+        one, other = step.value(prediction), step.value(label)
+        if one.known and one.learned and other.known and not other.learned and other.follows:
+            yield prediction, label
+
+
+def _largest(step: GraphStep, prediction: Ref) -> Iterator[Sighting]:
+    """The argmax that a prediction is, over an axis that is none of classes."""
+    for made in makers.surely(step, prediction, lambda made: step.operator(made.node) in ("argmax", "max")):
+        dim = step.nodes[made.node].arguments.get("dim")
+        scores = step.sources(made.node)[0]
+        shape = step.shape(scores)
+        if not isinstance(dim, int) or made.node in step.before_prediction or len(shape) < 2:
+            continue
+        dim %= len(shape)
+        name, place = step.called(scores), step.nodes[made.node].place
+        if step.batch_places(scores) == (dim,) and step.value(scores).known:
+            yield Sighting(
+                place,
+                f"the largest score is taken over {step.axis(scores, dim)}, the batch, instead of over the "
+                "classes: use the axis of the classes, as in dim=1",
+                related=step.came_from(),
+            )
+        elif (
+            shape[dim] == 1
+            and dim == len(shape) - 1
+            and makers.surely(step, scores, lambda part: makers.is_raw(step, part))
+        ):
+            yield Sighting(
+                place,
+                f"{name} has a single logit for each sample, so its argmax is always 0; threshold the logit "
+                "at 0 instead",
+            )
 
 
 def _axis_of(value: Value) -> object:

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.experiments.first_loss import FIRST_LOSS, FirstLoss
+from nnlint.graph.makers import spoken
+from nnlint.graph.nodes import Ref
+from nnlint.graph.ways import cuts
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.gradients import LEAVES, gradient_path
 from nnlint.static.values import EventKind, Kind, Value
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     import libcst as cst
 
     from nnlint.capture.supervise import Capture
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 COMPARISONS = {"gt", "lt", "ge", "le", "eq", "ne", "isclose"}
@@ -33,6 +37,19 @@ class NonDifferentiableLoss(Rule):
                 "`.item()` or `.detach()`) and then asked for a gradient: no way leads from it to any "
                 "network, and nothing is learned; compute the loss from the network's own output",
             )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for loss in step.losses:
+            for index in cuts(step, loss.ref):
+                operator = spoken(step, Ref(index))
+                cut = "leaves the graph" if operator in ("detach", "lift_fresh") else "has no gradient"
+                yield Sighting(
+                    step.nodes[index].place,
+                    f"`{operator}` of {step.called(step.sources(index)[0])} {cut}, and every way from "
+                    f"{step.called(loss.ref)} to the network leads through it: nothing is learned; compute "
+                    "the loss from the network's own output",
+                    related=((loss.place, "the loss is back-propagated here"),),
+                )
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         thawed = frozenset(id(event.target) for event in script.events_of(EventKind.UNFREEZE))

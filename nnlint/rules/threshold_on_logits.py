@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.finding import Severity
-from nnlint.rule import Problem, Rule
+from nnlint.graph import makers
+from nnlint.graph.criteria import criteria
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.scores import SAME_SCALE, is_raw, losses_of, surely
 from nnlint.static.state import roots
 from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 # Losses that apply the sigmoid or softmax themselves.
@@ -24,6 +27,14 @@ KEEPS = SAME_SCALE | {
 }  # fmt: skip
 SAME_OUTPUT = KEEPS - {"getitem", "narrow", "select", "part", "item_of", "gather", "index_select"}
 LOGARITHMS = frozenset({"log_softmax", "logsigmoid"})
+ALWAYS_ABOVE = (
+    "{name} is a sigmoid's output, which is always above 0, so {written} never changes; compare with 0.5, or "
+    "compare the logits with 0"
+)
+LOGARITHM = (
+    "{name} holds log-probabilities, which are never above 0, so {written} never changes; take exp() "
+    "first, or use argmax"
+)
 
 
 class ThresholdOnLogits(Rule):
@@ -43,6 +54,31 @@ class ThresholdOnLogits(Rule):
                     yield problem
                     break
 
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for index, node in enumerate(step.nodes):
+            operator = step.operator(index)
+            bar = 0.5 if operator == "round" else node.arguments.get("other")
+            if not node.own or operator not in (*OVER, "round") or bar not in (0, 0.5):
+                continue
+            scores = step.sources(index)[0]
+            name, written = step.called(scores), f"`{operator}` with {bar:g}"
+            if bar == 0 and makers.made_by(step, scores, "sigmoid"):
+                yield Sighting(node.place, ALWAYS_ABOVE.format(name=name, written=written))
+            elif bar == 0.5 and makers.made_by(step, scores, *makers.LOG_PROBABILITIES):
+                yield Sighting(node.place, LOGARITHM.format(name=name, written=written))
+            elif bar == 0.5:
+                made = set(makers.surely(step, scores, lambda made: makers.is_raw(step, made)))
+                for loss in criteria(step, *WITH_LOGITS[:2]):
+                    if made and made <= set(makers.makers(step, loss.prediction)):
+                        done = "rounds them" if operator == "round" else "compares them with 0.5"
+                        yield Sighting(
+                            node.place,
+                            f"{name} holds logits, as {loss.name} expects them, and `{operator}` {done}: "
+                            f"{_advice(loss.name)} first",
+                            related=((step.nodes[loss.node].place, "the loss that expects logits"),),
+                        )
+                        break
+
     def _judge(
         self,
         script: ScriptModel,
@@ -58,8 +94,7 @@ class ThresholdOnLogits(Rule):
         if sigmoids and bar == 0 and call.op in OVER:
             return self.problem(
                 call.node,
-                f"`{name}` is a sigmoid's output, which is always above 0, so {written} never changes; "
-                f"compare with 0.5, or compare the logits with 0",
+                ALWAYS_ABOVE.format(name=f"`{name}`", written=written),
             )
         if sigmoids and bar == 0.5 and _twice(sigmoids):
             return self.problem(
@@ -70,8 +105,7 @@ class ThresholdOnLogits(Rule):
         if bar == 0.5 and surely(prediction, lambda value: value.op in LOGARITHMS, KEEPS):
             return self.problem(
                 call.node,
-                f"`{name}` holds log-probabilities, which are never above 0, so {written} never changes; "
-                f"take exp() first, or use argmax",
+                LOGARITHM.format(name=f"`{name}`", written=written),
             )
         if bar != 0.5:
             return None
@@ -83,15 +117,19 @@ class ThresholdOnLogits(Rule):
         raw = bool(surely(prediction, is_raw, KEEPS))
         same = any(part is other for other in parts)
         done = "rounds them" if call.op in ROUNDS else "compares them with 0.5"
-        advice = "a score between 0 and 0.5 is a yes that is counted as a no; compare with 0, or take sigmoid"
-        if loss.op == "cross_entropy":
-            advice = "0.5 means nothing for a raw score; use argmax, or take softmax"
         return self.problem(
             call.node,
-            f"`{name}` holds logits, as {loss.op} expects them, and {written} {done}: {advice} first",
+            f"`{name}` holds logits, as {loss.op} expects them, and {written} {done}: "
+            f"{_advice(loss.op)} first",
             related=((loss.node, "the loss that expects logits"),),
             severity=None if raw or same else Severity.WARNING,
         )
+
+
+def _advice(loss: str) -> str:
+    if loss == "cross_entropy":
+        return "0.5 means nothing for a raw score; use argmax, or take softmax"
+    return "a score between 0 and 0.5 is a yes that is counted as a no; compare with 0, or take sigmoid"
 
 
 def _thresholds(call: Value) -> Iterator[tuple[Value, float]]:
