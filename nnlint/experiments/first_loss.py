@@ -27,6 +27,7 @@ class Call:
     # The standard deviation and the mean of the prediction and of the target; of the target only for values.
     prediction: tuple[float, ...]
     target: tuple[float, ...]
+    samples: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,13 @@ def fit_of(trajectories: Mapping[str, Trajectory], entry: Continuation) -> Fit |
     return trajectory.measure(Fit) if trajectory is not None else None
 
 
+def long_enough(fit: Fit | None) -> bool:
+    """Whether a try shows something: it made the updates that this takes, or learnt or broke off in fewer."""
+    if fit is None:
+        return False
+    return len(fit.losses) >= LEAST or fit.reached >= LEARNT or not math.isfinite(level(fit.losses))
+
+
 def course(fit: Fit, ended: str) -> Course:
     """Names what the loss of a fit did, relative to its bounds and to its own noise."""
     losses = fit.losses

@@ -28,6 +28,8 @@ _FAR = {
 _OFF = 3.0
 # Targets that hardly differ within the batch say nothing about what guessing costs.
 _LEAST = 1e-6
+# Of fewer values it is not known how far they spread.
+_SAMPLES = 16
 
 
 class LossNotChanceAtInit(Rule):
@@ -49,7 +51,7 @@ class LossNotChanceAtInit(Rule):
             if far is None or guess < _LEAST or call.value <= far * guess or call.place in told:
                 continue
             classes = not call.target or call.name.startswith("binary")
-            if not classes and not _elsewhere(call):
+            if not classes and (call.samples < _SAMPLES or not _elsewhere(call)):
                 continue
             told.add(call.place)
             yield Sighting(

@@ -70,7 +70,7 @@ class OverfitSmallBatch(Rule):
 
     def _judge(self, seen: Capture, fit: Fit, course: Course) -> Iterator[Sighting | Skip]:
         tries = {entry: fit_of(seen.trajectories, entry) for entry in (SLOWER, FASTER, ADAM, ANEW)}
-        if tries[ADAM] is None or tries[ANEW] is None or tries[SLOWER] is None:
+        if not all(overfit.long_enough(tries[entry]) for entry in (ADAM, ANEW, SLOWER)):
             yield Skip("too little could be run to tell why ten samples are not learnt")
             return
         learnt = {entry: learns(found, fit.reached) for entry, found in tries.items()}

@@ -186,6 +186,7 @@ def _call(call: chance.Loss, result: torch.Tensor, place: Place | None) -> Call 
         chance=best,
         prediction=_figures(prediction),
         target=() if call.name in _CLASSES else _figures(target),
+        samples=len(target) if target.dim() else 1,
     )
 
 
