@@ -23,6 +23,7 @@ Examples:
   nnlint run --budget 20 train.py          at most 20 seconds
   nnlint run --report report.html train.py
                                            with a page to look at
+  nnlint run --verbose train.py            with what it prints, and how each layer fares
   nnlint run train.py --against other.py   where two scripts that should do the same part
   nnlint run --capacity hidden=8,16,32 train.py
                                            the smallest that overfits the training set
@@ -61,8 +62,8 @@ Exit status: 0 nothing found; 1 findings; 2 something could not be examined."""
     "--against",
     "reference",
     metavar="SCRIPT",
-    help="Instead of the experiments, run this script, too, from the same seed and weights, and find the first "
-    "tensor in which the two part; may stand behind the script's own arguments.",
+    help="Instead of the experiments, run this script, too, from the same seed and weights, and find the "
+    "first tensor in which the two part; may stand behind the script's own arguments.",
 )
 @shown
 @selection

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 # Lines of the source above and below a finding.
 _AROUND = 3
-# Longer names and lines are cut: they may come from generated code.
-_LONGEST = 400
+# Longer lines and texts are cut: they may come from generated code.
+_LONGEST, _LONGEST_TEXT = 400, 1000
 # Those whose version may decide what a script does.
 _PACKAGES = ("torch", "torchvision", "numpy", "lightning", "transformers", "accelerate", "torch_geometric")
 
@@ -64,6 +64,7 @@ def build(report: Report, seen: Capture | None = None, command: Sequence[str] = 
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_cut,
     )
     environment.filters["spoken"] = _spoken
     looked: dict[str, object] = {"figures": (), "pictures": (), "around": (), "preview": None}
@@ -77,7 +78,8 @@ def build(report: Report, seen: Capture | None = None, command: Sequence[str] = 
         },
         findings=list(_shown(report)),
         seen=seen,
-        command=shlex.join(command),
+        # To be copied, so as long as it is.
+        command=Markup.escape(shlex.join(command)),
         environment=[*_environment(), *(_run(seen) if seen is not None else ())],
         version=nnlint.__version__,
         **looked,
@@ -100,9 +102,16 @@ def _looked(report: Report, seen: Capture) -> dict[str, object]:
     }
 
 
+def _cut(value: object) -> object:
+    """What is written to the page; a browser takes minutes to lay out tables of endless words."""
+    if isinstance(value, str) and not isinstance(value, Markup) and len(value) > _LONGEST_TEXT:
+        return f"{value[:_LONGEST_TEXT]}…"
+    return value
+
+
 def _spoken(message: str) -> Markup:
     """A message with what stands between backquotes set as code."""
-    parts = message.split("`")
+    parts = [str(_cut(part)) for part in message.split("`")]
     code = Markup("<code>{}</code>")
     return Markup("").join(code.format(part) if at % 2 else part for at, part in enumerate(parts))
 

@@ -21,6 +21,8 @@ _BLOCKS, _ASCII = "▁▂▃▄▅▆▇█", "_.-~=+*#"
 # What is not finite has no height.
 _HOLE = "!"
 _WIDTH = 24
+# What the other columns of the two tables take at the most; the names get the rest.
+_BESIDE_LOSSES, _BESIDE_LAYERS, _LEAST_NAME = 62, 60, 16
 # So many of each can be taken in at a glance.
 _CURVES, _LAYERS = 8, 16
 
@@ -50,15 +52,15 @@ def render(seen: Capture, *, color: bool, width: int, layers: bool, encoding: st
     from rich.console import Console
 
     marks = _BLOCKS if _can(encoding) else _ASCII
-    tables = [table for table in (_losses(seen, marks), _layers(seen, marks) if layers else None) if table]
-    if not tables:
+    tables = [_losses(seen, marks, width), _layers(seen, marks, width) if layers else None]
+    if not any(tables):
         return ""
     text = io.StringIO()
     console = Console(
         file=text, force_terminal=color, no_color=not color, color_system="standard" if color else None,
         width=width, highlight=False, legacy_windows=False,
     )  # fmt: skip
-    for table in tables:
+    for table in filter(None, tables):
         console.print(table)
     for line in _sentences(seen):
         console.print(line, markup=False, soft_wrap=True)
@@ -74,17 +76,19 @@ def _can(encoding: str) -> bool:
     return True
 
 
-def _table(*columns: str) -> Table:
+def _table(name: int, *columns: str) -> Table:
+    """With so much room for the names in its first column."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in columns:
-        number = name not in ("", "curve", "gradient", "update/weight")
-        table.add_column(name, justify="right" if number else "left", no_wrap=True, overflow="ellipsis")
+    table.add_column("", no_wrap=True, overflow="ellipsis", max_width=max(name, _LEAST_NAME))
+    for column in columns:
+        curve = column in ("curve", "gradient", "update/weight")
+        table.add_column(column, justify="left" if curve else "right", no_wrap=True)
     return table
 
 
-def _losses(seen: Capture, marks: str) -> Table | None:
+def _losses(seen: Capture, marks: str, width: int) -> Table | None:
     """One axis for all of them, as in the figure."""
     found = courses.courses(seen)[:_CURVES]
     finite = [loss for course in found for loss in course.losses if math.isfinite(loss)]
@@ -96,7 +100,7 @@ def _losses(seen: Capture, marks: str) -> Table | None:
         return math.log(loss) if logs and math.isfinite(loss) else loss
 
     low, high = scaled(min(finite)), scaled(max(finite))
-    table = _table("", "updates", "first loss", "last loss", "curve")
+    table = _table(width - _BESIDE_LOSSES, "updates", "first loss", "last loss", "curve")
     for course in found:
         curve = sparkline([scaled(loss) for loss in course.losses], low, high, marks)
         losses = course.losses
@@ -106,13 +110,13 @@ def _losses(seen: Capture, marks: str) -> Table | None:
     return table
 
 
-def _layers(seen: Capture, marks: str) -> Table | None:
+def _layers(seen: Capture, marks: str, width: int) -> Table | None:
     """The norms over the measured updates, each row between its own bounds, on a logarithmic scale."""
     measured = health.of(seen)
     weights = health.evenly(list(health.matrices(measured)), _LAYERS) if measured else []
     if not weights:
         return None
-    table = _table("", "first", "last", "gradient", "first", "last", "update/weight")
+    table = _table(width - _BESIDE_LAYERS, "first", "last", "gradient", "first", "last", "update/weight")
     for weight in weights:
         cells: list[str] = []
         for values in (weight.gradients, health.ratios(weight)):
