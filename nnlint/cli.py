@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import io
-import json
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import click
 
 from nnlint import __version__
-from nnlint.cli_decompose import decompose
-from nnlint.cli_graph import graph
-from nnlint.cli_project import baseline as baseline_command
-from nnlint.cli_project import completion, schema
-from nnlint.cli_run import run
-from nnlint.cli_server import server
-from nnlint.options import fail, load_linter, output, rule_names, selection, wants_color, write_options
+from nnlint.options import fail, load_linter, output, selection, wants_color, write_options
 from nnlint.reporters import Render, reporter, statistics_reporter
 
 if TYPE_CHECKING:
@@ -29,7 +23,6 @@ if TYPE_CHECKING:
 
     from nnlint.engine import Linter
     from nnlint.fixer import Fixer
-    from nnlint.page import Page
 
 EXAMPLES = """\b
 Examples:
@@ -48,6 +41,20 @@ Exit status: 0 nothing found; 1 findings; 2 something could not be checked.
 A comment `# nnlint: ignore[NNL201] reason` on a line silences that rule there."""
 
 
+# Where the other commands are: each is imported when it is asked for, as most runs are `check`.
+_ELSEWHERE = {
+    "baseline": "nnlint.cli_project",
+    "completion": "nnlint.cli_project",
+    "decompose": "nnlint.cli_decompose",
+    "explain": "nnlint.cli_rules",
+    "graph": "nnlint.cli_graph",
+    "rules": "nnlint.cli_rules",
+    "run": "nnlint.cli_run",
+    "schema": "nnlint.cli_project",
+    "server": "nnlint.cli_server",
+}
+
+
 class _Check(click.Command):
     """Its options in the same groups as those of `nnlint --help`."""
 
@@ -60,9 +67,19 @@ class _DefaultToCheck(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own = {name for option in self.get_params(ctx) for name in option.opts}
-        if not args or (args[0] not in self.commands and args[0] not in own):
+        if not args or (args[0] not in self.list_commands(ctx) and args[0] not in own):
             args = ["check", *args]
         return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, without importing them."""
+        return sorted({*super().list_commands(ctx), *_ELSEWHERE})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now."""
+        if cmd_name in _ELSEWHERE:
+            return cast(click.Command, getattr(importlib.import_module(_ELSEWHERE[cmd_name]), cmd_name))
+        return super().get_command(ctx, cmd_name)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Help for the one thing most people want, then the rest."""
@@ -215,100 +232,6 @@ def _show_files(linter: Linter, paths: tuple[str, ...]) -> int:
     return 2 if found.not_run else 0
 
 
-@cli.command()
-@click.argument("rule", shell_complete=rule_names)
-def explain(rule: str) -> None:
-    """Explain one rule, by code or by name."""
-    from nnlint.registry import SelectorError, find
-
-    try:
-        page = find(_pages(), rule)
-    except SelectorError as error:
-        fail(str(error))
-    default = "on" if page.default else "off"
-    facts = f"{page.severity.value} · {_tiers(page)} · {default} by default · since {page.since}"
-    if not wants_color():
-        click.echo(f"{page.body.rstrip()}\n\n{facts}")
-        return
-    from rich.console import Console
-    from rich.markdown import Markdown
-
-    console = Console(force_terminal=True)
-    console.print(Markdown(page.markdown))
-    console.print(f"\n[dim]{facts}[/dim]")
-
-
-@cli.command()
-@click.option(
-    "--output-format", type=click.Choice(["text", "json"]), default="text", help="How to print them."
-)
-def rules(output_format: str) -> None:
-    """List every rule."""
-    pages = _pages()
-    if output_format == "json":
-        click.echo(json.dumps([_facts(page) for page in pages], indent=2, ensure_ascii=False))
-    elif wants_color():
-        _print_table(pages)
-    else:
-        width = max(len(page.name) for page in pages)
-        for page in pages:
-            default = "on " if page.default else "off"
-            click.echo(f"{page.code}  {page.name:{width}}  {page.severity.value:7}  {default}  {page.lead}")
-
-
-def _print_table(pages: tuple[Page, ...]) -> None:
-    from rich.console import Console
-    from rich.markdown import Markdown
-    from rich.table import Table
-
-    styles = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
-    table = Table("code", "name", "severity", "default", "what it finds", header_style="bold")
-    for page in pages:
-        severity = f"[{styles[page.severity.value]}]{page.severity.value}[/]"
-        default = "on" if page.default else "off"
-        table.add_row(page.code, page.name, severity, default, Markdown(page.lead))
-    Console(force_terminal=True).print(table)
-
-
-def _facts(page: Page) -> dict[str, Any]:
-    return {
-        "code": page.code,
-        "name": page.name,
-        "severity": page.severity.value,
-        "tiers": list(page.tiers),
-        "default": page.default,
-        "fix": page.fix.value if page.fix else None,
-        "since": page.since,
-        "lead": page.lead,
-        "url": page.url,
-    }
-
-
-def _tiers(page: Page) -> str:
-    names = {"S": "static", "G": "graph", "E": "experiment"}
-    if page.command:
-        return "a command of its own"
-    return " and ".join(names[tier] for tier in page.tiers) or "about the input itself"
-
-
-def _pages() -> tuple[Page, ...]:
-    from nnlint.page import PageError
-    from nnlint.registry import RegistryError, pages
-
-    try:
-        found = pages()
-        for page in found:
-            # Read here, where a page that breaks the form can still be said in one line.
-            page.content  # noqa: B018
-    except (PageError, RegistryError) as error:
-        fail(str(error))
-    return found
-
-
-for command in (decompose, run, graph, server, baseline_command, schema, completion):
-    cli.add_command(command)
-
-
 def main() -> NoReturn:
     """The `nnlint` command."""
     # libcst's classes and a file's tree are many objects that live long: looking through them for garbage
@@ -318,6 +241,8 @@ def main() -> NoReturn:
         # A file name or a terminal that is not UTF-8 must not turn a finding into a traceback.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    from nnlint.registry import RegistryError
+
     try:
         cli.main(standalone_mode=False)
         sys.stdout.flush()
@@ -326,6 +251,9 @@ def main() -> NoReturn:
     except click.ClickException as error:
         error.show()
         _end("", error.exit_code)
+    except RegistryError as error:
+        # A rule is imported when the first file asks for it.
+        _end(str(error), 2)
     except BrokenPipeError:
         # The reader (`| head`) has seen enough. Python would complain again while closing stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -105,6 +104,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _value(path: Path, key: str, value: Any) -> Any:
     if key not in KEYS:
+        import difflib
+
         close = difflib.get_close_matches(key, KEYS, 1)
         hint = f"did you mean `{close[0]}`?" if close else f"the keys are {', '.join(KEYS)}"
         raise ConfigError(f"{path}: unknown key `{key}` for nnlint; {hint}")

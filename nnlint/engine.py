@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import nnlint.files
-from nnlint import fixes, registry, suppress
+from nnlint import registry
 from nnlint.baseline import Baseline
 from nnlint.config import Config
-from nnlint.finding import Finding, NotRun, Related, Report, Severity, Span, Tier
-from nnlint.fingerprint import fingerprints
-from nnlint.lines import split_lines
+from nnlint.finding import Finding, NotRun, Report, Severity, Span, Tier
 from nnlint.page import Page
-from nnlint.rule import Problem, Rule
 
+# What linting needs (libcst, the rules) is imported where a file is looked at: a run over files that have
+# not changed looks at none.
 if TYPE_CHECKING:
-    import libcst as cst
-
     from nnlint.documents import Document
-    from nnlint.static.source import Source, SourceError
+    from nnlint.rule import Rule
+    from nnlint.static.source import SourceError
 
 SYNTAX_ERROR = "NNL000"
 
@@ -69,7 +68,10 @@ class Linter:
 
     @classmethod
     def load(cls, config: Config | None = None) -> Linter:
-        """The linter that the settings ask for; raises RegistryError, SelectorError or BaselineError."""
+        """The linter that the settings ask for; raises RegistryError, SelectorError or BaselineError.
+
+        Its rules are imported when they are first asked for; RegistryError is raised there if one cannot be.
+        """
         config = config or Config()
         pages = registry.pages()
         codes = registry.select(pages, config.select, config.extend_select, config.ignore)
@@ -84,7 +86,7 @@ class Linter:
         }
         return cls(
             pages,
-            registry.rules(codes),
+            registry.shelf(codes),
             codes,
             ignores,
             config.exclude,
@@ -93,6 +95,11 @@ class Linter:
             config.docs_url,
             Baseline.read(config.root / config.baseline) if config.baseline else Baseline(),
         )
+
+    @cached_property
+    def source_rules(self) -> list[Rule]:
+        """Those that look at the source, imported; raises RegistryError if one cannot be."""
+        return registry.looking_at("S", self.rules)
 
     def check(self, paths: Iterable[str | Path], treat: Treatment | None = None) -> Report:
         """Everything there is to say about the files and folders; `-` is standard input.
@@ -160,7 +167,6 @@ class Linter:
         `also` is what other tiers have found in it, and `tiers` are all that have looked: a comment can
         silence any finding, and is only called unused if nothing could have been found elsewhere.
         """
-        # Only here does linting pay for libcst; `nnlint rules` and `nnlint explain` never do.
         from nnlint import documents
         from nnlint.static.source import GATE, SourceError
 
@@ -182,6 +188,8 @@ class Linter:
         tiers: Collection[str] = ("S",),
     ) -> FileResult:
         """The same for a document that has been read; raises SourceError if nothing of it can be."""
+        from nnlint import source_tier, suppress
+
         source = document.source
         stale = 0
         if not document.python:
@@ -189,8 +197,8 @@ class Linter:
         faults: list[Finding] = []
         for cell, fault in document.faults:
             faults.extend(replace(finding, cell=cell) for finding in self._unreadable(fault, filename))
-        due = [rule for rule in self.rules if _may_speak(rule, source.text)]
-        findings, not_run = _run(due, source)
+        due = [rule for rule in self.source_rules if source_tier.may_speak(rule, source.text)]
+        findings, not_run = source_tier.run(due, source)
         also = [document.inward(finding) for finding in also]
         codes = self._codes_for(filename)
         seen = {(finding.code, finding.span.start.row) for finding in also}
@@ -205,6 +213,8 @@ class Linter:
         kept = suppress.apply(wanted, source.text, filename, self.pages, looked, document.parts)
         shown = [self._as_asked(finding) for finding in (*faults, *map(document.outward, kept))]
         if self.baseline:
+            from nnlint.fingerprint import fingerprints
+
             keys = fingerprints(shown, document.texts)
             shown, stale = self.baseline.left(self.relative(filename), shown, keys, looked)
         names = {finding.shown_name for finding in shown}
@@ -246,93 +256,3 @@ class Linter:
             if GitIgnoreSpec.from_lines([pattern]).match_file(relative):
                 codes -= set(ignored)
         return codes
-
-
-def _may_speak(rule: Rule, text: str) -> bool:
-    if "S" not in rule.page.tiers:
-        return False
-    return not rule.words or any(word in text for word in rule.words)
-
-
-def _run(rules: Sequence[Rule], source: Source) -> tuple[list[Finding], list[NotRun]]:
-    """The findings of each rule; one that fails is reported and stops none of the others."""
-    if not rules:
-        # Parsed all the same: a broken file that no rule has words for must not pass as clean.
-        source.parse()
-        return [], []
-    from nnlint.static.model import ScriptModel
-    from nnlint.static.source import SourceError
-
-    not_run: list[NotRun] = []
-    problems: list[tuple[Rule, Problem]] = []
-    try:
-        script = ScriptModel(source)
-    except SourceError:
-        raise
-    # A bug of ours, or nesting beyond Python's stack: this file is not checked, the others are.
-    except Exception as error:
-        return [], [NotRun("static tier", one_line(error), source.filename)]
-    for rule in rules:
-        try:
-            problems.extend([(rule, problem) for problem in rule.check_source(script)])
-        except Exception as error:  # noqa: PERF203 - one rule's failure must not stop the next
-            not_run.append(NotRun(describe(rule), one_line(error), source.filename))
-    if not problems:
-        return [], not_run
-    try:
-        # Problems speak of nodes, findings of places: all places of a file are computed in one go.
-        places = script.positions([node for _, problem in problems for node in _nodes(problem)])
-    except Exception as error:
-        return [], [*not_run, NotRun("static tier", one_line(error), source.filename)]
-    spans = {
-        node: Span.of(start[0], start[1] + 1, end[0], end[1] + 1) for node, (start, end) in places.items()
-    }
-    lines = split_lines(source.text, keepends=True)
-    # A function that is called twice is read twice: one place is reported once by one rule.
-    findings: dict[tuple[str, Span], Finding] = {}
-    for rule, problem in problems:
-        if all(node in spans for node in _nodes(problem)):
-            finding = _finding(rule.page, problem, spans, source.filename, lines)
-            findings.setdefault((finding.code, finding.span), finding)
-        else:
-            why = "reported a node that is not in the file's tree"
-            not_run.append(NotRun(describe(rule), why, source.filename))
-    return list(findings.values()), not_run
-
-
-def _finding(
-    page: Page, problem: Problem, spans: Mapping[cst.CSTNode, Span], filename: str, lines: Sequence[str]
-) -> Finding:
-    return Finding(
-        code=page.code,
-        name=page.name,
-        message=problem.message,
-        filename=filename,
-        span=spans[problem.node],
-        severity=problem.severity or page.severity,
-        tier=Tier.STATIC,
-        url=page.url,
-        fix=fixes.fix_of(problem.fix, page.fix, spans, lines) if problem.fix else None,
-        related=tuple(Related(message, filename, spans[node]) for node, message in problem.related),
-        evidence=problem.evidence,
-    )
-
-
-def _nodes(problem: Problem) -> Iterator[cst.CSTNode]:
-    yield problem.node
-    for node, _ in problem.related:
-        yield node
-    if problem.fix:
-        yield from fixes.nodes_of(problem.fix)
-
-
-def describe(rule: Rule) -> str:
-    """How `not_run` names a rule."""
-    return f"rule {rule.page.code} {rule.page.name}"
-
-
-def one_line(error: Exception) -> str:
-    """What went wrong, for `not_run`."""
-    if isinstance(error, RecursionError):
-        return "the code is nested too deeply"
-    return " ".join(f"{type(error).__name__}: {error}".split())

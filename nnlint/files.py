@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnlint.finding import NotRun
-from nnlint.notebook import SUFFIX
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -18,7 +17,8 @@ if TYPE_CHECKING:
 STDIN = "-"
 STDIN_NAME = "<stdin>"  # in findings
 
-ENDINGS = (".py", SUFFIX)
+NOTEBOOK = ".ipynb"
+ENDINGS = (".py", NOTEBOOK)
 
 # Never walked into, whatever .gitignore says: nobody trains from there. Hidden folders are skipped too.
 SKIPPED = frozenset({"__pycache__", "build", "dist", "node_modules", "site-packages", "venv"})

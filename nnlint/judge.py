@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from nnlint.capture.plan import Place
 from nnlint.capture.supervise import Capture
-from nnlint.engine import describe, one_line
+from nnlint.failures import describe, one_line
 from nnlint.finding import Finding, NotRun, Related, Result, Span, Tier, split_name
 from nnlint.rule import Outcome, Rule, Sighting, Skip
 
@@ -78,10 +78,16 @@ def graph_of(seen: Capture, target: str) -> tuple[GraphStep | None, list[NotRun]
     return step, [entry for entry in seen.not_run if entry.what not in parts]
 
 
+def explained(findings: Sequence[Finding], rules: Iterable[Rule]) -> set[str]:
+    """Names of the rules that see only what follows from what is found otherwise."""
+    follow = {name for finding in findings for name in finding.explains}
+    names = {finding.name for finding in findings} - follow
+    return follow | {rule.page.name for rule in rules if names.intersection(rule.explained_by)}
+
+
 def each_once(findings: Sequence[Finding], rules: Iterable[Rule]) -> list[Finding]:
     """The findings of all tiers without those that another one explains, or tells already."""
-    names = {finding.name for finding in findings}
-    silent = {rule.page.name for rule in rules if names.intersection(rule.explained_by)}
+    silent = explained(findings, rules)
     read = [finding for finding in findings if finding.tier is Tier.STATIC]
     # A run knows less well than the source which line is to blame, and both mean one bug.
     shown = {finding.name for finding in read}
@@ -149,6 +155,7 @@ def _finding(rule: Rule, sighting: Sighting, tier: Tier, target: str) -> Finding
         url=rule.page.url,
         related=tuple(Related(message, *_spot(place, target)) for place, message in sighting.related),
         evidence=sighting.evidence,
+        explains=sighting.explains,
         cell=cell,
     )
 

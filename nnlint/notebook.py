@@ -11,9 +11,8 @@ from itertools import accumulate
 from typing import Any
 
 from nnlint.cells import Cells
+from nnlint.files import NOTEBOOK
 from nnlint.lines import split_lines
-
-SUFFIX = ".ipynb"
 
 _DECODER = json.JSONDecoder()
 _BLANK = re.compile(r"[ \t\r\n]*")
@@ -32,7 +31,7 @@ class NotebookError(Exception):
 
 
 def is_notebook(filename: str) -> bool:
-    return filename.lower().endswith(SUFFIX)
+    return filename.lower().endswith(NOTEBOOK)
 
 
 @dataclass(frozen=True, slots=True)

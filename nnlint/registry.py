@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 import re
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, overload
 
 import nnlint.rules
 from nnlint.page import Page, PageError, load_pages
-from nnlint.rule import Rule, RuleError
+
+if TYPE_CHECKING:
+    from nnlint.rule import Rule
 
 _PREFIX = re.compile(r"NNL\d{0,3}")
 
@@ -31,11 +33,44 @@ def pages() -> tuple[Page, ...]:
         raise RegistryError(str(error)) from None
 
 
-def rules(codes: Iterable[str] | None = None) -> tuple[Rule, ...]:
-    """An instance of each rule (or of those with the given codes), sorted by code.
+class Rules(Sequence["Rule"]):
+    """The rules of some pages, in their order. A rule is imported when it is first asked for.
 
-    Pages and modules must match one to one even where a rule is not asked for; only the modules
-    asked for are imported.
+    Then, and not before, RegistryError is raised if it cannot be.
+    """
+
+    def __init__(self, pages: Iterable[Page]) -> None:
+        self.pages = tuple(pages)
+        self._loaded: dict[str, Rule] = {}
+
+    def __len__(self) -> int:
+        return len(self.pages)
+
+    @overload
+    def __getitem__(self, index: int) -> Rule: ...
+    @overload
+    def __getitem__(self, index: slice) -> Rules: ...
+    def __getitem__(self, index: int | slice) -> Rule | Rules:
+        if isinstance(index, slice):
+            return Rules(self.pages[index])
+        page = self.pages[index]
+        if page.code not in self._loaded:
+            self._loaded[page.code] = _load(page)
+        return self._loaded[page.code]
+
+    def __reduce__(self) -> tuple[type[Rules], tuple[tuple[Page, ...]]]:
+        return Rules, (self.pages,)
+
+
+def rules(codes: Iterable[str] | None = None) -> tuple[Rule, ...]:
+    """An instance of each rule (or of those with the given codes), sorted by code, imported now."""
+    return tuple(shelf(codes))
+
+
+def shelf(codes: Iterable[str] | None = None) -> Rules:
+    """The same rules, none of them imported yet.
+
+    Pages and modules must match one to one even where a rule is not asked for.
     """
     book = {page.name: page for page in pages() if page.tiers}
     modules = {module.name.replace("_", "-") for module in pkgutil.iter_modules(nnlint.rules.__path__)}
@@ -44,7 +79,14 @@ def rules(codes: Iterable[str] | None = None) -> tuple[Rule, ...]:
     for name in sorted(modules - book.keys()):
         raise RegistryError(f"module {_module(name)} has no page {name}.md")
     wanted = None if codes is None else frozenset(codes)
-    return tuple(_load(page) for page in book.values() if wanted is None or page.code in wanted)
+    return Rules(page for page in book.values() if wanted is None or page.code in wanted)
+
+
+def looking_at(tier: str, rules: Sequence[Rule]) -> list[Rule]:
+    """Those of the rules that look at a tier; of `Rules`, the others are not imported."""
+    if isinstance(rules, Rules):
+        return [rules[at] for at, page in enumerate(rules.pages) if tier in page.tiers]
+    return [rule for rule in rules if tier in rule.page.tiers]
 
 
 def _module(name: str) -> str:
@@ -52,6 +94,9 @@ def _module(name: str) -> str:
 
 
 def _load(page: Page) -> Rule:
+    # Only here are rules paid for; `nnlint rules` and a run that has nothing to look at anew never do.
+    from nnlint.rule import Rule, RuleError
+
     try:
         module = importlib.import_module(_module(page.name))
     except RuleError as error:
@@ -114,6 +159,8 @@ def _suggest(page_list: Sequence[Page], selector: str) -> str:
     names = {key: key for page in page_list for key in (page.name, page.code)}
     if re.fullmatch(r"\d{3}", selector):
         selector = f"NNL{selector}"
+    import difflib
+
     for folded in (selector.lower(), selector.upper()):
         if close := difflib.get_close_matches(folded, names, 1, 0.6):
             return f"; did you mean `{close[0]}`?"

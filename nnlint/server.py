@@ -150,7 +150,9 @@ class Server(LanguageServer):
         try:
             config = find_config(path.parent)
             if config.path not in self._linters:
-                self._linters[config.path] = Linter.load(self._chosen(config))
+                linter = Linter.load(self._chosen(config))
+                linter.source_rules  # noqa: B018 - imported here, where a rule that cannot be is said in one line
+                self._linters[config.path] = linter
             return self._linters[config.path]
         except (ConfigError, RegistryError, SelectorError) as error:
             if str(error) != self._complaint:

@@ -1,0 +1,93 @@
+"""What the rules say about the source of one file: problems of nodes in, findings at places out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from nnlint import fixes
+from nnlint.failures import describe, one_line
+from nnlint.finding import Finding, NotRun, Related, Span, Tier
+from nnlint.lines import split_lines
+from nnlint.page import Page
+from nnlint.rule import Problem, Rule
+from nnlint.static.source import Source, SourceError
+
+if TYPE_CHECKING:
+    import libcst as cst
+
+
+def may_speak(rule: Rule, text: str) -> bool:
+    """Whether one of the words that the rule needs stands in the text."""
+    return not rule.words or any(word in text for word in rule.words)
+
+
+def run(rules: Sequence[Rule], source: Source) -> tuple[list[Finding], list[NotRun]]:
+    """The findings of each rule; one that fails is reported and stops none of the others."""
+    if not rules:
+        # Parsed all the same: a broken file that no rule has words for must not pass as clean.
+        source.parse()
+        return [], []
+    from nnlint.static.model import ScriptModel
+
+    not_run: list[NotRun] = []
+    problems: list[tuple[Rule, Problem]] = []
+    try:
+        script = ScriptModel(source)
+    except SourceError:
+        raise
+    # A bug of ours, or nesting beyond Python's stack: this file is not checked, the others are.
+    except Exception as error:
+        return [], [NotRun("static tier", one_line(error), source.filename)]
+    for rule in rules:
+        try:
+            problems.extend([(rule, problem) for problem in rule.check_source(script)])
+        except Exception as error:  # noqa: PERF203 - one rule's failure must not stop the next
+            not_run.append(NotRun(describe(rule), one_line(error), source.filename))
+    if not problems:
+        return [], not_run
+    try:
+        # Problems speak of nodes, findings of places: all places of a file are computed in one go.
+        places = script.positions([node for _, problem in problems for node in _nodes(problem)])
+    except Exception as error:
+        return [], [*not_run, NotRun("static tier", one_line(error), source.filename)]
+    spans = {
+        node: Span.of(start[0], start[1] + 1, end[0], end[1] + 1) for node, (start, end) in places.items()
+    }
+    lines = split_lines(source.text, keepends=True)
+    # A function that is called twice is read twice: one place is reported once by one rule.
+    findings: dict[tuple[str, Span], Finding] = {}
+    for rule, problem in problems:
+        if all(node in spans for node in _nodes(problem)):
+            finding = _finding(rule.page, problem, spans, source.filename, lines)
+            findings.setdefault((finding.code, finding.span), finding)
+        else:
+            why = "reported a node that is not in the file's tree"
+            not_run.append(NotRun(describe(rule), why, source.filename))
+    return list(findings.values()), not_run
+
+
+def _finding(
+    page: Page, problem: Problem, spans: Mapping[cst.CSTNode, Span], filename: str, lines: Sequence[str]
+) -> Finding:
+    return Finding(
+        code=page.code,
+        name=page.name,
+        message=problem.message,
+        filename=filename,
+        span=spans[problem.node],
+        severity=problem.severity or page.severity,
+        tier=Tier.STATIC,
+        url=page.url,
+        fix=fixes.fix_of(problem.fix, page.fix, spans, lines) if problem.fix else None,
+        related=tuple(Related(message, filename, spans[node]) for node, message in problem.related),
+        evidence=problem.evidence,
+    )
+
+
+def _nodes(problem: Problem) -> Iterator[cst.CSTNode]:
+    yield problem.node
+    for node, _ in problem.related:
+        yield node
+    if problem.fix:
+        yield from fixes.nodes_of(problem.fix)
