@@ -16,7 +16,7 @@ from nnlint.config import Config
 from nnlint.engine import Linter
 from nnlint.experiments.loops import LATER
 from nnlint.finding import Finding, NotRun, Report
-from nnlint.judge import further, graph_of, judge, needed
+from nnlint.judge import explained, further, graph_of, judge, needed
 from nnlint.suppress import apply
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def audit(
 
 def _sift(linter: Linter, found: Sequence[Finding]) -> list[Finding]:
     """The findings that no other one explains and no comment in the caller's files silences."""
-    names = {finding.name for finding in found}
-    silent = {rule.page.name for rule in linter.rules if names.intersection(rule.explained_by)}
+    silent = explained(found, linter.rules)
     by_file: defaultdict[str, list[Finding]] = defaultdict(list)
     for finding in found:
         if finding.name not in silent and finding.code in linter.codes:

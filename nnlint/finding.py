@@ -165,6 +165,8 @@ class Finding:
     related: tuple[Related, ...] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict, hash=False)
     cell: int | None = None  # as in Edit
+    # Names of rules whose findings follow from this one.
+    explains: tuple[str, ...] = ()
 
     @property
     def sort_key(self) -> tuple[str, int, Span, str, str]:

@@ -83,6 +83,8 @@ class Sighting:
     related: tuple[tuple[Place | None, str], ...] = ()
     severity: Severity | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    # Names of rules that see only what follows from this one; what would explain it is among them.
+    explains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,9 @@ class Fit:
 
     `losses` are what `backward` was called on, a figure for each step, and `chance` and `floor` are on their
     scale; they hold only where `unbounded` is empty, which else says why not. `weight` is the sign of the
-    loss function's value in what was differentiated. `direction` is the cosine between the first updates and
-    the gradients: negative where the steps go downhill. `optimizers` counts those that stepped. `spread` is
+    loss function's value in what was differentiated. `direction` is the smallest cosine between one of
+    the first updates and its gradient: above zero only where each of them went uphill, which a momentum may
+    do once. `optimizers` counts those that stepped. `spread` is
     how far the predictions of the samples differ in the end, as a share of their size; None if unknown.
     `rates` are the learning rates of the first group at the first and the last step, `parameters` how many
     numbers the steps may change.

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from nnlint.capture.plan import Continuation, FirstStep
     from nnlint.capture.supervise import Capture
 
+# What a loop that goes uphill may also show.
+_FOLLOWS = (
+    "nan-inf-origin", "vanishing-exploding-gradient", "dead-update", "dead-units", "loss-not-chance-at-init",
+    "suspicious-learning-rate", "input-independent-baseline", "simple-baseline",
+)  # fmt: skip
 # Fewer numbers than this for each sample need not be able to hold the samples.
 _PARAMETERS = 10
 # Updates that point along the gradient by more than this go uphill.
@@ -37,7 +42,13 @@ class OverfitSmallBatch(Rule):
         if trajectory is None:
             return (WHOLE,)
         fit = trajectory.measure(Fit)
-        if fit is None or _not_for(fit, seen.first_step) or trajectory.name != TEN.name or _uphill(fit):
+        if (
+            fit is None
+            or _not_for(fit)
+            or _frozen(fit, seen.first_step)
+            or trajectory.name != TEN.name
+            or _uphill(fit)
+        ):
             return ()
         failed = overfit.course(fit, trajectory.ended) not in (Course.LEARNT, Course.FALLS)
         return (SLOWER, FASTER, ADAM, ANEW) if failed else ()
@@ -50,7 +61,7 @@ class OverfitSmallBatch(Rule):
             why = f": {first.ended}" if first is not None else ""
             yield Skip(f"the loop could not be continued with ten samples{why}")
             return
-        if why := _not_for(fit, seen.first_step):
+        if why := _not_for(fit):
             yield Skip(why)
             return
         course = overfit.course(fit, trajectory.ended)
@@ -58,7 +69,10 @@ class OverfitSmallBatch(Rule):
         if course is Course.LEARNT:
             return
         if _uphill(fit) and course is not Course.FALLS:
-            yield self._sighting(fit, course, _climbs(fit), Severity.ERROR)
+            # All that goes wrong in such a run follows from it.
+            yield self._sighting(fit, course, _climbs(fit), Severity.ERROR, _FOLLOWS)
+        elif why := _frozen(fit, seen.first_step):
+            yield Skip(why)
         elif steps < overfit.LEAST and course is not Course.EXPLODES:
             yield Skip(f"the loop ended after {steps} updates, too few to tell")
         elif course is Course.FALLS:
@@ -113,7 +127,14 @@ class OverfitSmallBatch(Rule):
             )
             yield self._sighting(fit, course, cause, Severity.WARNING)
 
-    def _sighting(self, fit: Fit, course: Course, cause: str, severity: Severity | None) -> Sighting:
+    def _sighting(
+        self,
+        fit: Fit,
+        course: Course,
+        cause: str,
+        severity: Severity | None,
+        explains: tuple[str, ...] = (),
+    ) -> Sighting:
         return Sighting(
             fit.place,
             f"the same {_samples(fit)} again and again, without dropout: the loss {course.value} "
@@ -127,6 +148,7 @@ class OverfitSmallBatch(Rule):
                 "reached": fit.reached if math.isfinite(fit.reached) else None,
                 "steps": len(fit.losses),
             },
+            explains=explains,
         )
 
 
@@ -138,12 +160,17 @@ def _from_to(fit: Fit) -> str:
     return f"{fit.losses[0]:.3g} at first, {level(fit.losses):.3g} after {len(fit.losses)} steps"
 
 
-def _not_for(fit: Fit, step: FirstStep | None) -> str:
+def _not_for(fit: Fit) -> str:
     """Why the experiment does not apply; empty if it does."""
     if fit.optimizers > 1:
         return "several optimizers step, and one loss does not speak for all of them"
     if fit.unbounded:
         return f"it is not known how low this loss can get: {fit.unbounded}"
+    return ""
+
+
+def _frozen(fit: Fit, step: FirstStep | None) -> str:
+    """Why the model need not be able to learn the samples; empty if it must be."""
     frozen = [
         parameter
         for root in (step.roots if step else ())

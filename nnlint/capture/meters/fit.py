@@ -52,6 +52,9 @@ class FitMeter(Meter):
         # As in the runner: of several before one step the first speaks for it.
         if self._heard:
             return
+        if not heard and not self._targets and self.runner.trigger == "backward":
+            # We began at this backward, after its loss; the next step's is heard.
+            return
         self._heard = True
         if not self._targets and not self._unbounded:
             self._unbounded = self._bound(losses, heard)
@@ -153,8 +156,8 @@ class FitMeter(Meter):
             return
         share = (self._chance - self.runner.steps[-1].loss) / (self._chance - self._floor)
         self._learnt = self._learnt + 1 if share > _LEARNT else 0
-        if self._learnt >= _ENOUGH and self.runner.continuation.meters == ("fit",):
-            self.runner.end("learnt")
+        if self._learnt >= _ENOUGH:
+            self.runner.enough(self, "learnt")
 
     def result(self) -> fit.Fit | None:
         self._mode.on = False
@@ -170,7 +173,7 @@ class FitMeter(Meter):
             floor=self._floor,
             unbounded=self._unbounded,
             weight=self._weight,
-            direction=sum(self._cosines) / len(self._cosines) if self._cosines else math.nan,
+            direction=min(self._cosines, default=math.nan),
             optimizers=len(self._optimizers),
             spread=self._spread,
             samples=self._samples,
