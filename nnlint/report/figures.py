@@ -76,14 +76,10 @@ def _range(seen: Capture) -> Drawn | None:
             found.diverges, color=COLOURS[4], linestyle=":", label=f"diverges at {found.diverges:.2g}"
         )
         text += f", and from {found.diverges:.2g} on the loss diverges"
-    # What comes after the divergence would press all else to the ground.
-    before = [
-        loss
-        for rate, loss in zip(measured.rates, found.smoothed, strict=False)
-        if found.diverges is None or rate <= found.diverges
-    ]
-    low, high = min(before), max(before)
-    axes.set_ylim(low - 0.08 * (high - low or 1), high + 0.15 * (high - low or 1))
+    # Where the loss diverges it would press all else to the ground.
+    lowest = min(range(len(found.smoothed)), key=found.smoothed.__getitem__)
+    low, high = found.smoothed[lowest], max(found.smoothed[: lowest + 1])
+    axes.set_ylim(low - 0.1 * (high - low), high + 0.5 * (high - low))
     axes.set_xscale("log")
     plain(axes.xaxis)
     axes.set_xlabel("learning rate")

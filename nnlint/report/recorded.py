@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _MOST = 4
 # Graphviz may think for long about hundreds of boxes.
 _SECONDS = 30.0
+_SMALLEST = 0.65
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +79,9 @@ def _svg(dot: str, text: str, number: int) -> Markup:
     picture = done.stdout.decode(errors="replace")
     if done.returncode or "<svg" not in picture:
         return Markup("")
+    picture = picture[picture.index("<svg") :]
+    # A wide one is made smaller, but never so small that its letters cannot be read.
+    width = re.search(r'<svg width="(\d+)pt"', picture)
+    least = f'<svg style="min-width: {_SMALLEST * int(width[1]):.0f}pt"' if width else "<svg"
     # Several pictures stand in one page, whose names must differ.
-    return Markup(re.sub(r' id="(\w+)"', rf' id="g{number}-\1"', picture[picture.index("<svg") :]))
+    return Markup(re.sub(r' id="(\w+)"', rf' id="g{number}-\1"', picture.replace("<svg", least, 1)))

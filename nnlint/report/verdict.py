@@ -11,7 +11,8 @@ def verdict(report: Report) -> tuple[str, str]:
         sum(finding.severity is level for finding in report.findings)
         for level in (Severity.ERROR, Severity.WARNING)
     )
-    missing = f" {len(report.not_run)} checks could not be made." if report.not_run else ""
+    left = len(report.not_run)
+    missing = f" {left} check{'' if left == 1 else 's'} could not be made." if left else ""
     if errors:
         things = "1 error" if errors == 1 else f"{errors} errors"
         return "error", f"Do not train yet: {things} found.{missing}"
