@@ -10,8 +10,7 @@ class Channel:
     """The writing end. Lines of forked processes are passed on whole."""
 
     def __init__(self, pipe: int) -> None:
-        self._pipe = pipe
-        self._rest = b""
+        self.pipe = pipe
 
     def send(self, kind: str, text: str) -> None:
         """Send a message; a reader that is gone is no reason to fail."""
@@ -22,14 +21,14 @@ class Channel:
         data = line + b"\n"
         with contextlib.suppress(OSError):
             while data:
-                data = data[os.write(self._pipe, data) :]
+                data = data[os.write(self.pipe, data) :]
 
     def replace(self, pipe: int) -> None:
         """Send through another pipe from now on."""
-        os.close(self._pipe)
-        self._pipe = pipe
+        os.close(self.pipe)
+        self.pipe = pipe
 
     def close(self) -> None:
         """Say nothing any more."""
         with contextlib.suppress(OSError):
-            os.close(self._pipe)
+            os.close(self.pipe)

@@ -20,8 +20,10 @@ from torch.optim import Optimizer
 from nnlint.capture.channel import Channel
 from nnlint.capture.forks import describe, fork, heard
 from nnlint.capture.loads import Loads
-from nnlint.capture.plan import Continuation, Further, Place, Plan, from_json
+from nnlint.capture.observe import Observation
+from nnlint.capture.plan import Continuation, Place, Plan, to_json
 from nnlint.capture.probe import Probe
+from nnlint.capture.rounds import further
 from nnlint.capture.runner import Runner
 from nnlint.capture.versions import versions_of
 from nnlint.capture.watch import Batches, Listener, Watch, user_place
@@ -46,6 +48,10 @@ class Host:
         """The next candidate's number; the same in every run of the script under one seed."""
         self._numbers += 1
         return self._numbers - 1
+
+    def observed(self, seen: Observation) -> None:
+        """A probe has seen training: say what."""
+        self.channel.send("first_step", to_json(seen.first_step()))
 
     def finish(self) -> NoReturn:
         """End this process here, whatever the script has around us."""
@@ -149,25 +155,10 @@ class Scout(Listener):
             self._round(wanted, trigger, place, batches, batch)
             if self.changed:
                 return
-            wanted = self._further()
+            wanted = further(host.plan, host.channel)
+            host.plan = replace(host.plan, continuations=host.plan.continuations + wanted)
         host.channel.send("end", "done")
         host.finish()
-
-    def _further(self) -> tuple[Continuation, ...]:
-        """Say that a round is over, and hear which continuations are to follow."""
-        host = self.host
-        if host.plan.asks < 0:
-            return ()
-        host.channel.send("round", "")
-        answer = b""
-        while not answer.endswith(b"\n"):
-            data = os.read(host.plan.asks, 65536)
-            if not data:
-                return ()
-            answer += data
-        further = from_json(Further, answer.decode()).continuations
-        host.plan = replace(host.plan, continuations=host.plan.continuations + further)
-        return further
 
     def _round(
         self,

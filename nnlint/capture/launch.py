@@ -69,11 +69,15 @@ def _run(plan: Plan, channel: Channel, branch: Callable[[str], None]) -> NoRetur
     except ImportError as error:
         channel.send("end", f"torch cannot be imported ({error}): pip install 'nnlint[run]'")
         os._exit(0)
-    _seed(plan.seed)
+    seed(plan.seed)
     # Our own name and options are not the script's business.
     sys.path[:] = [entry for entry in sys.path if entry]
     if plan.request.trace:
         _trace(plan, channel)
+    if plan.request.ranks:
+        from nnlint.capture.ranks.gang import lead
+
+        lead(plan, channel, branch)
     _note_processes(channel)
     host = Host(plan, channel, branch)
     why = "the script ended"
@@ -118,7 +122,7 @@ def describe_error(error: BaseException) -> str:
     text = " ".join(f"{type(error).__name__}: {error}".split())
     hint = ""
     if isinstance(error, (KeyError, ValueError, RuntimeError)) and any(name in text for name in _RANKS):
-        hint = "; it expects torchrun, which nnlint run does not start"
+        hint = "; it expects torchrun: see --nproc-per-node"
     return f"{text[:300]}{place}{hint}"
 
 
@@ -137,14 +141,14 @@ def _note_processes(channel: Channel) -> None:
     multiprocessing.process.BaseProcess.start = started  # type: ignore[assignment,method-assign]
 
 
-def _seed(seed: int) -> None:
+def seed(number: int) -> None:
     """The same random start for every process of a run; a script that seeds itself is not affected."""
     import torch
 
-    random.seed(seed)
-    torch.manual_seed(seed)
+    random.seed(number)
+    torch.manual_seed(number)
     if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(seed)
+        sys.modules["numpy"].random.seed(number)
 
 
 def _flush() -> None:

@@ -65,6 +65,7 @@ class Request:
     and `memory` (GiB; 0: a share of what is free) are for everything that runs the script. `cpu` hides
     accelerators. Without `fork` the script is run anew for each part. `verbose` passes on what it prints.
     `shelter` names one way to keep it from changing files (nnlint.capture.shelter); "" is the best there is.
+    With `ranks`, so many processes run it, as torchrun starts them.
     With `trace` no script is run: `target` names a model (nnlint.graph.tracing), and `arguments` are the
     shapes of its inputs. `descriptors` are open files that the script's process is given, too; with `aligned`
     each pass of a loader begins with the same random state, whatever the script has drawn before.
@@ -83,6 +84,7 @@ class Request:
     constants: tuple[tuple[str, ...], ...] = ()
     descriptors: tuple[int, ...] = ()
     aligned: bool = False
+    ranks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ class Plan:
     memory: int = 0
     # Where more continuations are asked for once those above are done; -1: no more will be.
     asks: int = -1
+    # How many seconds are left when this child process starts; 0: that does not matter to it.
+    left: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

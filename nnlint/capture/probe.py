@@ -10,7 +10,7 @@ import torch
 from torch.optim import Optimizer
 
 from nnlint.capture.observe import Observation
-from nnlint.capture.plan import Place, to_json
+from nnlint.capture.plan import Place
 from nnlint.capture.versions import Versions, versions, versions_of, written
 from nnlint.capture.watch import Batches, Listener
 
@@ -100,7 +100,7 @@ class Probe(Listener):
         if verdict == "training":
             host.watch.ignore_calls()
             host.watch.listener = Listener()
-            host.channel.send("first_step", to_json(self.seen.first_step()))
+            host.observed(self.seen)
         host.channel.send("verdict", verdict)
         host.finish()
 

@@ -31,6 +31,7 @@ from nnlint.capture.plan import (
     to_json,
 )
 from nnlint.capture.shelter.ways import DEPTHS
+from nnlint.experiments.ranks import Rank
 from nnlint.finding import NotRun
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Capture:
     """What was seen of a script."""
 
     first_step: FirstStep | None = None
+    # What each of several processes held after it.
+    ranks: list[Rank] = field(default_factory=list)
     # Those of loops that came after it, with other optimizers.
     later_steps: list[FirstStep] = field(default_factory=list)
     trajectories: dict[str, Trajectory] = field(default_factory=dict)
@@ -191,6 +194,8 @@ class _Run:
     late: bool = False
     # What the reader of an early end should know.
     note: str = ""
+    # Where each of several ranks stood when the time was over.
+    stood: str = ""
     # How many continuations were ended for want of memory and have not been spoken of yet.
     spilled: int = 0
     # How far below our child the process is that runs the script; -1 while that is not known.
@@ -229,6 +234,7 @@ class _Run:
         self.depth = -1
         reading, writing = os.pipe()
         asking, self.telling = os.pipe()
+        plan = replace(plan, left=self.deadline - time.monotonic())
         plan = replace(plan, asks=asking) if plan.fork and self.more else plan
         child = self.begin(plan, writing, asking)
         os.close(writing)
@@ -267,7 +273,7 @@ class _Run:
     def _why(self) -> str:
         note = f"; {self.note}" if self.note and self.capture.first_step is None else ""
         if self.late:
-            return f"the time was over (see --budget){note}"
+            return f"the time was over (see --budget){note}{self.stood}"
         ended = (
             self.ended or self.died.get("probe") or "the script ended its process before any training step"
         )
@@ -330,6 +336,10 @@ class _Run:
         kind, _, text = line.partition("\t")
         if kind == "first_step":
             self.capture.first_step = from_json(FirstStep, text)
+        elif kind == "rank":
+            self.capture.ranks.append(from_json(Rank, text))
+        elif kind == "stood":
+            self.stood = f", with {text}"
         elif kind == "later_step":
             self.capture.later_steps.append(from_json(FirstStep, text))
         elif kind == "trajectory":

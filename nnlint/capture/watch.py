@@ -195,7 +195,11 @@ _OTHERS = tuple(
 
 def user_place() -> Place | None:
     """The innermost line that stands in the user's own files."""
-    frame: FrameType | None = sys._getframe(1)
+    return place_in(sys._getframe(1))
+
+
+def place_in(frame: FrameType | None) -> Place | None:
+    """The innermost line of the user's own files among a frame and those that called it."""
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith("<") and not is_library(name):

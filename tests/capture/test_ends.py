@@ -31,7 +31,7 @@ EARLY = {
     "does not parse": ("def (:\n", "train.py:1: invalid syntax"),
     "expects torchrun": (
         "import os\nrank = int(os.environ['LOCAL_RANK'])",
-        "KeyError: 'LOCAL_RANK' (train.py:2); it expects torchrun, which nnlint run does not start",
+        "KeyError: 'LOCAL_RANK' (train.py:2); it expects torchrun: see --nproc-per-node",
     ),
     "trains elsewhere": (
         "import torch\ndef train(rank): pass\nif __name__ == '__main__':\n"
