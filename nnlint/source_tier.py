@@ -24,11 +24,15 @@ def may_speak(rule: Rule, text: str) -> bool:
 
 def run(rules: Sequence[Rule], source: Source) -> tuple[list[Finding], list[NotRun]]:
     """The findings of each rule; one that fails is reported and stops none of the others."""
+    from nnlint.static.gate import silent
+    from nnlint.static.model import ScriptModel
+
+    if silent(rules, source):
+        return [], []
     if not rules:
         # Parsed all the same: a broken file that no rule has words for must not pass as clean.
         source.parse()
         return [], []
-    from nnlint.static.model import ScriptModel
 
     not_run: list[NotRun] = []
     problems: list[tuple[Rule, Problem]] = []

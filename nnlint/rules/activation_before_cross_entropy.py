@@ -13,6 +13,7 @@ from nnlint.graph.makers import made_by, spoken
 from nnlint.rule import Draft, Problem, Removal, Replacement, Rule, Sighting
 from nnlint.static.rewrite import code_of, lines_of, operand
 from nnlint.static.scores import Loss, losses_of, surely
+from nnlint.static.walk import same_code
 
 if TYPE_CHECKING:
     from nnlint.graph.step import GraphStep
@@ -103,5 +104,5 @@ def _own_line(value: Value, node: cst.Call, scores: cst.BaseExpression) -> cst.C
     for line in lines_of(functions[0].node) if functions else ():
         statement = line.body[0]
         if isinstance(statement, cst.Assign) and statement.value is node and len(statement.targets) == 1:
-            return line if statement.targets[0].target.deep_equals(scores) else None
+            return line if same_code(statement.targets[0].target, scores) else None
     return None

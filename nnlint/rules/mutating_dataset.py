@@ -11,7 +11,7 @@ from nnlint.experiments.data import DATA, Data
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.stored import Element, Store, item_getter
 from nnlint.static.values import Frame, Kind, Value
-from nnlint.static.walk import descend
+from nnlint.static.walk import descend, same_code
 
 if TYPE_CHECKING:
     from nnlint.capture.supervise import Capture
@@ -103,7 +103,7 @@ def _from_itself(node: cst.Assign) -> bool:
     """Whether what is written was computed from what stood in the same place."""
     target = node.targets[0].target
     return any(
-        isinstance(part, cst.Subscript) and part.deep_equals(target) for part in descend(node.value)
+        isinstance(part, cst.Subscript) and same_code(part, target) for part in descend(node.value)
     ) and not isinstance(node.value, cst.Subscript)
 
 

@@ -39,7 +39,7 @@ class ScheduleFormula(Rule):
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         for fact in script.facts:
-            if not _concerns_rate(script, fact):
+            if not _concerns_rate(fact):
                 continue
             outer = shut(fact.frame)
             if outer is not None:
@@ -71,9 +71,9 @@ def _condition(branch: Frame) -> cst.CSTNode:
     return branch.value.node if branch.value is not None and branch.value.node is not None else branch.node
 
 
-def _concerns_rate(script: ScriptModel, fact: Fact) -> bool:
+def _concerns_rate(fact: Fact) -> bool:
     if fact.kind in {"subscript", "name", "augmented"}:
-        return sets_rate(script, fact)
+        return sets_rate(fact)
     functions = fact.frame.functions()
     return (
         fact.kind == "return"

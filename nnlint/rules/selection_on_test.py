@@ -13,7 +13,7 @@ from nnlint.static.selections import WEIGHTS, Selection, selections, selects_wei
 from nnlint.static.splits import LOADER
 from nnlint.static.testsets import test_data, validation_name
 from nnlint.static.values import EventKind, Frame, Kind, Value
-from nnlint.static.walk import descend
+from nnlint.static.walk import descend, same_code
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
@@ -116,7 +116,7 @@ def _same_test(frame: Frame, other: Frame) -> bool:
     """Whether a second `if` next to the first asks the same."""
     if frame.parent is not other.parent or not isinstance(frame.node, cst.If):
         return False
-    return isinstance(other.node, cst.If) and frame.node.test.deep_equals(other.node.test)
+    return isinstance(other.node, cst.If) and same_code(frame.node.test, other.node.test)
 
 
 def _named_save(call: Value) -> bool:

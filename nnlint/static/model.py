@@ -15,6 +15,7 @@ from nnlint.static.positions import Place, positions
 from nnlint.static.reader import read
 from nnlint.static.scan import ClassInfo, FunctionInfo
 from nnlint.static.shapes import Shapes
+from nnlint.static.sketch import Sketch
 from nnlint.static.source import Source
 from nnlint.static.state import roots
 from nnlint.static.values import Event, EventKind, Fact, Frame, Kind, Value
@@ -26,12 +27,13 @@ class ScriptModel:
     `calls`: every call that was read, in order, in its surroundings; a function called twice is read twice.
     `events`: the calls that training is made of. `facts`: assignments, returns and expression statements.
     `loops`, `branches`: loop and `if` frames. `classes`, `functions`: the definitions. `instances`: objects
-    of the file's own classes with their attributes.
+    of the file's own classes with their attributes. It stands on libcst's tree, or on a sketch of it.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, sketch: Sketch | None = None) -> None:
         self.source = source
-        self.module = source.parse()
+        self.sketch = sketch
+        self.module = source.parse() if sketch is None else sketch.module
         reader = read(self.module)
         self._reader = reader
         self.calls: list[Value] = reader.calls
@@ -55,7 +57,8 @@ class ScriptModel:
         """The code of a node on one line, for messages; shortened in the middle."""
         if node is None:
             return ""
-        code = " ".join(self.module.code_for_node(node).split())
+        written = self.sketch.code(node) if self.sketch else self.module.code_for_node(node)
+        code = " ".join(written.split())
         return code if len(code) <= limit else f"{code[: limit - 12]}…{code[-8:]}"
 
     def name_of(self, value: Value, default: str = "") -> str:

@@ -58,7 +58,7 @@ def per_epoch(script: ScriptModel) -> Iterator[Rate]:
             if "factor" in scheduler.attrs and per_epoch_of(script, event, scheduler) is not None:
                 yield from _factors(script, scheduler)
     for fact in script.facts:
-        if sets_rate(script, fact) and fact.kind == "subscript":
+        if sets_rate(fact) and fact.kind == "subscript":
             for epochs in fact.frame.loops():
                 counter = _counter(epochs)
                 if counter is not None and _holds_training(epochs, fact):
@@ -80,12 +80,20 @@ def _factors(script: ScriptModel, scheduler: Value) -> Iterator[Rate]:
             yield Rate(fact.value, counter, fact.node, fact.frame, frame)
 
 
-def sets_rate(script: ScriptModel, fact: Fact) -> bool:
+def sets_rate(fact: Fact) -> bool:
     """Whether a statement is `group["lr"] = …`, or sets a name that speaks of a rate."""
     if fact.kind == "subscript" and isinstance(fact.node, cst.Assign):
-        return any(script.text(target.target).endswith(("['lr']", '["lr"]')) for target in fact.node.targets)
+        return any(_is_lr(target.target) for target in fact.node.targets)
     words = set(fact.name.lower().rpartition(".")[2].split("_"))
     return fact.kind in {"name", "augmented"} and ("lr" in words or {"learning", "rate"} <= words)
+
+
+def _is_lr(node: cst.BaseExpression) -> bool:
+    if not isinstance(node, cst.Subscript) or len(node.slice) != 1:
+        return False
+    index = node.slice[0].slice
+    key = index.value if isinstance(index, cst.Index) else None
+    return isinstance(key, cst.SimpleString) and key.value in {"'lr'", '"lr"'}
 
 
 def _counter(loop: Frame) -> Value | None:

@@ -13,6 +13,7 @@ import libcst as cst
 from nnlint.static.functions import dotted
 from nnlint.static.metrics import Better
 from nnlint.static.values import EventKind, Fact, Frame, Kind, Value
+from nnlint.static.walk import same_code
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
@@ -146,7 +147,7 @@ def _is_figure(node: cst.BaseExpression, value: Value, fact: Fact) -> bool:
     if value is fact.value or _plain(value) is _plain(fact.value):
         return value.kind is not Kind.CONST
     written = getattr(fact.node, "value", None)
-    return isinstance(written, cst.BaseExpression) and _bare(written).deep_equals(_bare(node))
+    return isinstance(written, cst.BaseExpression) and same_code(_bare(written), _bare(node))
 
 
 def _plain(value: Value) -> Value:

@@ -77,7 +77,7 @@ class Source:
     def parse(self) -> cst.Module:
         """The libcst tree. Raises SourceError with the place of the fault."""
         text = self.text
-        self._refuse_deep_nesting(text)
+        self.refuse_deep_nesting()
         try:
             return cst.parse_module(text)
         except cst.ParserSyntaxError as error:
@@ -102,7 +102,9 @@ class Source:
         reason = error.message.splitlines()[0].removeprefix("parser error: ")
         return SourceError(f"invalid syntax ({reason})", error.raw_line, error.raw_column + 1)
 
-    def _refuse_deep_nesting(self, text: str) -> None:
+    def refuse_deep_nesting(self) -> None:
+        """Raises SourceError for what no parser should be given."""
+        text = self.text
         depth = deepest = 0
         for bracket in self.data.translate(None, NOT_BRACKETS):
             if bracket in b"([{":

@@ -15,7 +15,7 @@ SKIPPED = {
     "leading_lines", "lines_after_decorators", "header", "footer", "trailing_whitespace", "indent", "newline",
     "comment", "star", "keyword_star", "first_colon", "second_colon", "arrow", "encoding", "default_indent",
     "default_newline", "has_trailing_newline", "decorator_newline", "posonly_ind", "bar", "as_", "async_",
-    "asynchronous",
+    "asynchronous", "leading_whitespace",
 }  # fmt: skip
 
 _fields: dict[type, tuple[str, ...]] = {}
@@ -54,3 +54,20 @@ def descend(node: cst.CSTNode, enter: Callable[[cst.CSTNode], bool] | None = Non
         yield current
         if enter is None or enter(current):
             stack.extend(reversed(list(children(current))))
+
+
+def same_code(first: cst.CSTNode, second: cst.CSTNode) -> bool:
+    """Whether two nodes say the same, however they are laid out."""
+    if type(first) is not type(second):
+        return False
+    for name in fields_of(type(first)):
+        one, other = getattr(first, name), getattr(second, name)
+        if isinstance(one, cst.CSTNode) and isinstance(other, cst.CSTNode):
+            if not same_code(one, other):
+                return False
+        elif isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+            if len(one) != len(other) or not all(map(same_code, one, other)):
+                return False
+        elif one != other:
+            return False
+    return True
