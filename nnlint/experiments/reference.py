@@ -199,7 +199,7 @@ class _Comparing:
         self.comparison = comparison
         self.mapping = _mapping(comparison)
         self.seen = Agreement()
-        # Weights of which only rounding is known: what they move is not compared.
+        # Weights whose gradients are rounding: which way they move is chance.
         self.loose: set[int] = set()
 
     def run(self) -> Parting | Agreement:
@@ -224,7 +224,7 @@ class _Comparing:
         """Inputs and outputs of modules with weights, those of whole models, and losses, in our order."""
         known = self._numbered(theirs, mapped=True)
         for key, event in self._numbered(ours, mapped=False).items():
-            if event.weight not in self.loose and (other := known.get(key)) is not None:
+            if (other := known.get(key)) is not None:
                 yield event, other
 
     def _numbered(self, turn: Turn, *, mapped: bool) -> dict[tuple[str, int, int], Event]:
@@ -249,8 +249,16 @@ class _Comparing:
             for event in theirs.events
             if event.kind == kind and event.weight < len(self.mapping)
         }
-        # The way back begins at the last layer.
-        pairs = [(own[at], other[at]) for at in sorted(own, reverse=True) if at in other]
+        # The way back begins at the last layer. What only one of them has is nothing in the other.
+        known = set(self.mapping)
+        pairs = [
+            (
+                own[at] if at in own else _nothing(other[at], self.comparison.ours.weights[at].name),
+                other[at] if at in other else _nothing(own[at], self._name(at)),
+            )
+            for at in sorted(own.keys() | other.keys(), reverse=True)
+            if at in known
+        ]
         largest = max((max(one.sketch.norm, two.sketch.norm) for one, two in pairs), default=0.0)
         if kind == "gradient":
             self.loose |= {
@@ -282,6 +290,10 @@ class _Comparing:
             self._agree(one, 0.0)
         return None
 
+    def _name(self, weight: int) -> str:
+        """What they call one of our weights."""
+        return self.comparison.theirs.weights[self.mapping.index(weight)].name
+
     def _agree(self, event: Event, apart: float) -> None:
         self.seen.tensors += 1
         self.seen.kinds[event.kind] += 1
@@ -289,6 +301,12 @@ class _Comparing:
 
     def _allowed(self, one: Sketch, two: Sketch) -> float:
         return max(_tolerance(one, two), _JUMP * self.seen.drift)
+
+
+def _nothing(event: Event, name: str) -> Event:
+    sketch = event.sketch
+    nothing = Sketch(sketch.shape, sketch.dtype, 0.0, (0.0,) * len(sketch.products))
+    return Event(event.kind, name, event.weight, None, nothing)
 
 
 def _mapping(comparison: Comparison) -> list[int]:

@@ -61,8 +61,8 @@ class KnownResult(Rule):
         return Sighting(
             _called(comparison.ours.turns[0].events),
             f"the weights begin on another scale than in {comparison.names[1]} (root mean square): {told}"
-            f"{more}; look for an initialisation that only one of them has (for what follows, both were given the "
-            "same weights)",
+            f"{more}; look for an initialisation that only one of them has (for what follows, both were "
+            "given the same weights)",
             evidence={"scales": len(scales)},
         )
 
@@ -123,6 +123,12 @@ def _why(comparison: Comparison, found: Parting) -> str:
     if kind == "loss":
         return _loss(found, before)
     if kind == "gradient":
+        if not (found.ours.sketch.norm and found.theirs.sketch.norm):
+            where = "here" if not found.ours.sketch.norm else f"in {comparison.names[1]}"
+            return (
+                f"while the loss agrees: {where} it gets no gradient; look for `detach`, `no_grad` and "
+                "frozen parameters"
+            )
         if math.isfinite(found.factor):
             return (
                 f"and all gradients do by the same factor of {found.factor:.3g}, while the loss agrees: look "

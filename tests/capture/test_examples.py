@@ -9,6 +9,7 @@ import pytest
 from support import mismatches
 
 from nnlint.capture.plan import Request
+from nnlint.comparing import Against
 from nnlint.config import Config
 from nnlint.engine import Linter
 from nnlint.examine import examine
@@ -37,8 +38,16 @@ def test_an_example_that_is_run_shows_what_the_page_says(
     # What is done only if it is asked for is asked for in the paragraph above the example.
     asked = re.search(r"`--capacity ([^`]+)`", example.description)
     capacity = capacities(asked[1]) if asked else None
-    request = Request(str(script), seconds=180 if asked else 60)
-    report, seen = examine(Linter.load(Config(select=(page.code,))), request, capacity=capacity)
+    other = None
+    if "`--against` " in example.description:
+        # The first good example is what the others are compared with.
+        good = next(entry for entry in page.examples if entry.kind == "good")
+        (tmp_path / "other.py").write_text(good.text, encoding="utf-8")
+        other = Against(str(tmp_path / "other.py"))
+    request = Request(str(script), seconds=180 if asked or other else 60)
+    linter = Linter.load(Config(select=(page.code,)))
+    report, seen = examine(linter, request, capacity=capacity, other=other)
+    assert bool(report.results) == (bool(asked or other) and example.kind == "good")
     assert report.not_run == (), seen.output
     findings = [finding for finding in report.findings if finding.tier is not Tier.STATIC]
     assert (example.kind == "good") == (page.name not in {entry.name for entry in example.expectations})

@@ -6,6 +6,7 @@ import os
 import random
 import sys
 from collections.abc import Sequence
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,68 +18,84 @@ if TYPE_CHECKING:
     from nnlint.capture.runner import Runner
 
 
+# Weights take so much of the file at most, in bytes; what comes after is not compared.
+_MOST = 2 << 30
+
+
 class Aligned(Intervention):
     """`values`: whether the weights are written or read, and the number of the open file.
 
-    The file holds the parameters and buffers of each model before its first call, in the order of these
-    calls. Read, they take the place of the script's own where each has a counterpart.
+    The file holds the parameters and buffers of each model as they are when it is first called after an
+    update. Read, they take the place of the script's own where each has a counterpart: what rounding has made
+    of the last step does not count in the next one.
     """
 
     def __init__(self, runner: Runner, values: Sequence[float]) -> None:
         super().__init__(runner, values)
         role, descriptor = values
-        self._descriptor = int(descriptor)
-        self._written: list[dict[str, torch.Tensor]] = []
-        self._read: list[dict[str, torch.Tensor]] = self._load() if role == READS else []
+        mode = "rb" if role == READS else "wb"
+        self._file = os.fdopen(os.dup(int(descriptor)), mode)
+        self._file.seek(0)
         self._reads = role == READS
-        self._begun: list[torch.nn.Module] = []
+        self._roots: list[torch.nn.Module] = []
+        # The updates before the last time that each of them was called.
+        self._turns: dict[torch.nn.Module, int] = {}
         # Our own weights, where others took their place.
         self.before: dict[torch.Tensor, torch.Tensor] = {}
         _seed(0)
 
     def calling(self, root: torch.nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
-        if any(root is begun for begun in self._begun):
-            return None
-        self._begun.append(root)
-        if self._reads:
-            if len(self._read) >= len(self._begun):
-                self._take(root, self._read[len(self._begun) - 1])
-        else:
-            self._written.append(
-                {
-                    name: tensor.detach().clone()
-                    for name, tensor in [*root.named_parameters(), *root.named_buffers()]
-                }
-            )
-            self._save()
+        turn = len(self.runner.steps)
+        if self._turns.get(root) != turn:
+            self._turns[root] = turn
+            if root not in self._roots:
+                self._roots.append(root)
+            if self._reads:
+                self._take(root, turn)
+            else:
+                self._give(root, turn)
         return None
 
     def stepped(self, optimizer: torch.optim.Optimizer) -> None:
         _seed(len(self.runner.steps) + 1)
 
-    def _take(self, root: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
-        parameters = dict(root.named_parameters())
-        buffers = dict(root.named_buffers())
-        ours = [(name, tensor.shape) for name, tensor in state.items()]
-        for mine in (parameters, buffers):
-            others = ours[: len(parameters)] if mine is parameters else ours[len(parameters) :]
-            numbers = matched(others, [(name, tensor.shape) for name, tensor in mine.items()])
+    def _give(self, root: torch.nn.Module, turn: int) -> None:
+        held = BytesIO()
+        torch.save(
+            {
+                "key": f"{turn} {self._roots.index(root)}",
+                "parameters": dict(root.named_parameters()),
+                "buffers": dict(root.named_buffers()),
+            },
+            held,
+        )
+        if self._file.tell() + held.tell() > _MOST:
+            self.runner.end("the weights take too much room")
+        self._file.write(len(held.getbuffer()).to_bytes(8, "big"))
+        self._file.write(held.getbuffer())
+        self._file.flush()
+
+    def _take(self, root: torch.nn.Module, turn: int) -> None:
+        length = int.from_bytes(self._file.read(8), "big")
+        if not length:
+            self.runner.end("the other script has ended")
+        given = torch.load(BytesIO(self._file.read(length)), map_location="cpu", weights_only=True)
+        if given["key"] != f"{turn} {self._roots.index(root)}":
+            self.runner.end("the models are called in another order")
+        for kind, mine in (
+            ("parameters", dict(root.named_parameters())),
+            ("buffers", dict(root.named_buffers())),
+        ):
+            theirs = list(given[kind].items())
+            numbers = matched(
+                [(name, tensor.shape) for name, tensor in theirs],
+                [(name, tensor.shape) for name, tensor in mine.items()],
+            )
             for number, tensor in zip(numbers, mine.values(), strict=False):
-                self.before[tensor] = tensor.detach().clone()
-                with torch.no_grad():
-                    tensor.copy_(state[others[number][0]])
-
-    def _save(self) -> None:
-        with os.fdopen(os.dup(self._descriptor), "wb") as file:
-            file.seek(0)
-            file.truncate()
-            torch.save(self._written, file)
-
-    def _load(self) -> list[dict[str, torch.Tensor]]:
-        with os.fdopen(os.dup(self._descriptor), "rb") as file:
-            file.seek(0)
-            states: list[dict[str, torch.Tensor]] = torch.load(file, map_location="cpu", weights_only=True)
-        return states
+                if not turn:
+                    self.before[tensor] = tensor.detach().clone()
+                # As data, which autograd does not see: a graph may be kept over several steps.
+                tensor.data.copy_(theirs[number][1])
 
 
 def _seed(seed: int) -> None:
