@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from math import prod
 from typing import TYPE_CHECKING
 
 from nnlint.finding import Severity
-from nnlint.rule import Problem, Rule
-from nnlint.static.attention import Attention, attentions, scaling
+from nnlint.graph import attention
+from nnlint.rule import Problem, Rule, Sighting
+from nnlint.static.attention import Attention, attentions, normalised, scaling
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.axes import Axis, Shape
     from nnlint.static.model import ScriptModel
+
+MULTIPLIED = (
+    "the scores are multiplied by the root of {what}, where attention divides by it, so softmax puts all "
+    "weight on one position and its gradient vanishes; divide instead"
+)
+# Numbers in a recorded step are as exact as float32, and below this width roots are too near to 1 to tell.
+TOLERANCE = 1e-3
+SMALL = 3
 
 
 class AttentionScale(Rule):
@@ -33,6 +44,31 @@ class AttentionScale(Rule):
                             related=((call.node, "scaled again here"),),
                         )
 
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for found in attention.attentions(step):
+            if found.scaled is None or found.width < SMALL:
+                continue
+            place, root = step.nodes[found.scaled].place, math.sqrt(found.width)
+            other = found.factor**-2
+            if math.isclose(found.factor, root, rel_tol=TOLERANCE):
+                yield Sighting(place, MULTIPLIED.format(what=f"{found.width} ({root:.3g})"))
+            elif _is_multiple(other, found.width):
+                yield Sighting(
+                    place,
+                    f"the scores are divided by the root of {round(other)}, but each is a sum over "
+                    f"{found.width} products; divide by the root of that",
+                    severity=Severity.INFO,
+                )
+        for found in attention.fused(step):
+            near = math.isclose(found.factor, found.width**-0.5, rel_tol=TOLERANCE)
+            if found.scaled is not None and found.width >= SMALL and near:
+                yield Sighting(
+                    step.nodes[found.scaled].place,
+                    f"this scales the query by {found.factor:.3g}, and `scaled_dot_product_attention` "
+                    "divides by the same root again, so attention is nearly uniform; leave one of them "
+                    "out, or pass `scale=1.0`",
+                )
+
     def _judge(self, script: ScriptModel, found: Attention) -> Iterator[Problem]:
         place = found.factors[0].call.node if found.factors else None
         bases = [factor.base for factor in found.factors if factor.base is not None]
@@ -44,11 +80,10 @@ class AttentionScale(Rule):
             return
         (size,) = sizes
         name = script.name_of(bases[0], "its width")
-        if power >= 0.5:
+        if power >= 0.5 and not normalised(found.query):
             yield self.problem(
                 place,
-                f"the scores are multiplied by the root of `{name}`, where attention divides by it, so "
-                f"softmax puts all weight on one position and its gradient vanishes; divide instead",
+                MULTIPLIED.format(what=f"`{name}`"),
             )
         elif power == -1.0 and len(bases) == 2:
             yield self.problem(
@@ -65,6 +100,17 @@ class AttentionScale(Rule):
                     f"{script.shapes.describe(width)} products; divide by the root of that",
                     severity=Severity.INFO,
                 )
+
+
+def _is_multiple(size: float, width: int) -> bool:
+    """Whether a size is the width of several heads. Its square is not: some divide by the width itself."""
+    whole = round(size)
+    return (
+        whole > width
+        and whole % width == 0
+        and whole != width**2
+        and math.isclose(size, whole, rel_tol=TOLERANCE)
+    )
 
 
 def _changed(script: ScriptModel, found: Attention) -> bool:

@@ -30,6 +30,7 @@ ALIKE = FACTORIES | {
     "const",
     "number",
 }
+SIZES = (Kind.NUMBER, Kind.SIZE)
 
 
 class TornPairs(Rule):
@@ -72,7 +73,11 @@ class TornPairs(Rule):
         """Both sides are shuffled, each for itself."""
         if len(found) < 2:
             return None
-        first, second = ({id(part) for part in lineage.behind(side)} for side in (pair.first, pair.second))
+        first, second = (
+            # How many there are takes nothing over from them: `labels[: len(features) // 2]`.
+            {id(part) for part in lineage.behind(side, stop=lambda part: part.kind in SIZES)}
+            for side in (pair.first, pair.second)
+        )
         earlier = [item for item in found if item.time < pair.time]
         for one in (item for item in earlier if id(item.after) in first - second):
             for other in (item for item in earlier if id(item.after) in second - first):

@@ -89,6 +89,17 @@ def scaling(value: Value) -> list[Factor]:
     return factors
 
 
+def normalised(query: Value) -> bool:
+    """Whether a query was brought to length 1: its products are cosines, which want a larger scale."""
+
+    def unit(value: Value) -> bool:
+        by_norm = value.op == "div" and len(value.args) == 2 and value.args[1].op == "norm"
+        return by_norm or value.op == "normalize"
+
+    on = PASSES | TRANSPOSES | {"mul", "div"}
+    return any(unit(part) for part in query.sources(lambda value: value.op in on and not unit(value)))
+
+
 def _scores(value: Value, depth: int) -> tuple[Value, tuple[Factor, ...]] | None:
     """The product behind the scores, and the factors between; None where that is not clear."""
     if depth > _DEEPEST:
