@@ -1,15 +1,23 @@
-"""`--only` and `--skip`: which experiments a run does, by the names of the modules of nnlint.experiments."""
+"""`--only` and `--skip`: which experiments a run does, by the names of the modules of nnlint.experiments.
+
+What no rule can name, since it measures nothing of its own, is an experiment, too: `later` looks for loops
+that train later on, and `graph` records the first step.
+"""
 
 from __future__ import annotations
 
 import difflib
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from types import ModuleType
 
 from nnlint import experiments
+from nnlint.capture.plan import Continuation
 from nnlint.rule import Rule
+
+LATER, GRAPH = "later", "graph"
 
 
 class ChoiceError(Exception):
@@ -18,7 +26,7 @@ class ChoiceError(Exception):
 
 def names() -> tuple[str, ...]:
     """The experiments that rules are made of."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(experiments.__path__)))
+    return tuple(sorted({*(module.name for module in pkgutil.iter_modules(experiments.__path__)), LATER}))
 
 
 def chosen(rules: Sequence[Rule], only: Sequence[str], skip: Sequence[str]) -> list[Rule]:
@@ -29,6 +37,33 @@ def chosen(rules: Sequence[Rule], only: Sequence[str], skip: Sequence[str]) -> l
         for rule in rules
         if not (uses := used_by(rule)) or (not uses & unwanted and (not wanted or uses & wanted))
     ]
+
+
+def records(rules: Iterable[Rule], only: Sequence[str], skip: Sequence[str]) -> bool:
+    """Whether the first step is to be recorded as a graph.
+
+    A rule that looks at it alone, and was left because it judges no experiment, is no reason if others were
+    chosen.
+    """
+    wanted, unwanted = ({_known(name) for name in some} for some in (only, skip))
+    return GRAPH not in unwanted and any(
+        "G" in rule.page.tiers and (not wanted or GRAPH in wanted or used_by(rule) & wanted) for rule in rules
+    )
+
+
+def taken(
+    continuations: Iterable[Continuation], only: Sequence[str], skip: Sequence[str]
+) -> tuple[Continuation, ...]:
+    """The continuations without the search for later loops where it is not wanted."""
+    wanted, unwanted = ({_known(name) for name in some} for some in (only, skip))
+    if LATER not in unwanted and (not wanted or LATER in wanted):
+        return tuple(continuations)
+    left = []
+    for entry in continuations:
+        meters = tuple(meter for meter in entry.meters if meter != LATER)
+        if meters or not entry.meters:
+            left.append(replace(entry, meters=meters))
+    return tuple(left)
 
 
 def used_by(rule: Rule) -> set[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nnlint.capture.plan import Continuation, Request
 from nnlint.capture.supervise import Capture, Progress, capture
-from nnlint.chosen import chosen, used_by
+from nnlint.chosen import chosen, records, taken, used_by
 from nnlint.comparing import Against, compare
 from nnlint.engine import Linter
 from nnlint.finding import Finding, Report
@@ -45,7 +45,7 @@ def examine(
     rules = chosen(rules, only, skip)
     asked = "capacity" if capacity is not None else "reference" if other is not None else ""
     rules = [rule for rule in rules if not asked or asked in used_by(rule)]
-    graphs = any("G" in rule.page.tiers for rule in rules)
+    graphs = records(rules, only, skip)
     if what.trace:
         rules = [rule for rule in rules if "G" in rule.page.tiers]
     if capacity is not None:
@@ -54,7 +54,7 @@ def examine(
         seen = compare(what, other, progress)
     else:
         wanted = () if what.trace else needed(rules, graphs=graphs, also=also)
-        seen = capture(what, wanted, progress, partial(further, rules))
+        seen = capture(what, taken(wanted, only, skip), progress, partial(further, rules))
     by_file: defaultdict[str, list[Finding]] = defaultdict(list)
     if Path(what.target).is_file():
         by_file[what.target] = []

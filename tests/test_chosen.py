@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from support import every_rule
 
-from nnlint.chosen import ChoiceError, chosen, names, used_by
+from nnlint.chosen import ChoiceError, chosen, names, records, taken, used_by
 from nnlint.experiments.loops import LATER
+from nnlint.judge import needed
 
 RULES = every_rule().rules
 
@@ -42,3 +43,24 @@ def test_a_name_that_nobody_has_is_an_error_with_a_suggestion() -> None:
     assert "overfit" in names()
     with pytest.raises(ChoiceError, match="did you mean overfit"):
         chosen(RULES, ("overfitt",), ())
+
+
+def _meters(only: tuple[str, ...], skip: tuple[str, ...]) -> set[str]:
+    rules = chosen(RULES, only, skip)
+    graphs = records(rules, only, skip)
+    return {meter for entry in taken(needed(rules, graphs=graphs), only, skip) for meter in entry.meters}
+
+
+@pytest.mark.parametrize(
+    ("only", "skip", "done"),
+    [
+        ((), (), {"later", "graph", "fit", "modes"}),
+        (("overfit",), (), {"fit"}),
+        (("later",), (), {"later"}),
+        (("graph",), (), {"graph"}),
+        ((), ("later",), {"graph", "fit", "modes"}),
+        ((), ("graph",), {"later", "fit", "modes"}),
+    ],
+)
+def test_only_what_is_wanted_is_run(only: tuple[str, ...], skip: tuple[str, ...], done: set[str]) -> None:
+    assert _meters(only, skip) & {"later", "graph", "fit", "modes"} == done
