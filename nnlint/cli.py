@@ -8,13 +8,16 @@ import importlib
 import io
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
 import click
 
 from nnlint import __version__
+from nnlint.cli_work import cores, open_cache, work
 from nnlint.options import fail, load_linter, output, selection, wants_color, write_options
 from nnlint.reporters import Render, reporter, statistics_reporter
 
@@ -22,7 +25,9 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from nnlint.engine import Linter
+    from nnlint.finding import Report
     from nnlint.fixer import Fixer
+    from nnlint.shard import Shard
 
 EXAMPLES = """\b
 Examples:
@@ -123,6 +128,7 @@ def _paths_or_commands(ctx: click.Context, _: click.Parameter, incomplete: str) 
 @click.option("--watch", is_flag=True, help="Check again whenever a file changes, until Ctrl-C.")
 @click.option("--statistics", is_flag=True, help="Print how often each rule has spoken, not the findings.")
 @click.option("--show-files", is_flag=True, help="Print the files that would be checked, and check none.")
+@work
 @output
 def check(
     paths: tuple[str, ...],
@@ -138,6 +144,10 @@ def check(
     output_format: str | None,
     statistics: bool,
     show_files: bool,
+    jobs: int | None,
+    shard: Shard,
+    no_cache: bool,
+    cache_dir: Path | None,
     exit_zero: bool,
     config: Path | None,
     isolated: bool,
@@ -148,31 +158,45 @@ def check(
         raise click.UsageError("--fix or --diff, --add-ignores, --watch and --show-files exclude each other")
     if "-" in paths and (add_ignores or watch):
         raise click.UsageError("--add-ignores and --watch need files, not standard input")
+    if "-" in paths and shard.count > 1:
+        raise click.UsageError("--shard needs files, not standard input")
     linter, settings = load_linter(
         paths, select, extend_select, ignore, output_format, config, isolated, baseline=baseline
     )
+    linter = replace(linter, shard=shard)
     render = (statistics_reporter if statistics else reporter)(settings.output_format)
     if render is None:
         fail(f"--statistics has no {settings.output_format} form")
     if show_files:
         status = _show_files(linter, paths)
-    elif diff:
-        status = _diff(linter, paths, unsafe_fixes)
     elif watch:
         status = _watch(linter, paths, render)
-    elif add_ignores:
-        status = _add_ignores(linter, paths, render)
     else:
-        fixer = _fixer(linter, unsafe_fixes, write=True) if fix else None
-        report = replace(linter.check(paths, fixer), unsafe_fixes=unsafe_fixes)
-        if fixer:
-            report = replace(report, fixed=fixer.fixed)
-        piped = fixer is not None and "-" in paths
-        if fixer and piped:
-            click.echo(fixer.stdin, nl=False)
-        click.echo(render(report, color=wants_color(err=piped)), nl=False, color=True, err=piped)
-        status = report.status(settings.fail_on)
+        # What was found is written down when this is left, by Ctrl-C as well.
+        with open_cache(settings, no_cache, cache_dir) as cache:
+            look = partial(linter.check, paths, cache=cache, jobs=jobs or cores())
+            if diff:
+                status = _diff(look, _fixer(linter, unsafe_fixes, write=False))
+            elif add_ignores:
+                status = _add_ignores(look, linter, render)
+            else:
+                fixer = _fixer(linter, unsafe_fixes, write=True) if fix else None
+                report = _checked(look, fixer, unsafe_fixes, render, piped=fix and "-" in paths)
+                status = report.status(settings.fail_on)
     sys.exit(0 if status == 1 and exit_zero else status)
+
+
+def _checked(
+    look: Callable[..., Report], fixer: Fixer | None, unsafe: bool, render: Render, *, piped: bool
+) -> Report:
+    """The report, printed; on stderr where stdout is for the repaired standard input."""
+    report = replace(look(fixer), unsafe_fixes=unsafe)
+    if fixer:
+        report = replace(report, fixed=fixer.fixed)
+        if piped:
+            click.echo(fixer.stdin, nl=False)
+    click.echo(render(report, color=wants_color(err=piped)), nl=False, color=True, err=piped)
+    return report
 
 
 def _fixer(linter: Linter, unsafe: bool, *, write: bool) -> Fixer:
@@ -181,13 +205,12 @@ def _fixer(linter: Linter, unsafe: bool, *, write: bool) -> Fixer:
     return Fixer(linter, unsafe, write)
 
 
-def _diff(linter: Linter, paths: tuple[str, ...], unsafe: bool) -> int:
+def _diff(look: Callable[..., Report], fixer: Fixer) -> int:
     """What `--fix` would change, on stdout; what could not be looked at, on stderr."""
     from nnlint.engine import SYNTAX_ERROR
     from nnlint.fixer import diff
 
-    fixer = _fixer(linter, unsafe, write=False)
-    report = linter.check(paths, fixer)
+    report = look(fixer)
     click.echo(diff(fixer.changed, color=wants_color()), nl=False, color=True)
     broken = [finding for finding in report.findings if finding.code == SYNTAX_ERROR]
     for entry in report.not_run:
@@ -213,11 +236,11 @@ def _watch(linter: Linter, paths: tuple[str, ...], render: Render) -> int:
     return 0
 
 
-def _add_ignores(linter: Linter, paths: tuple[str, ...], render: Render) -> int:
+def _add_ignores(look: Callable[..., Report], linter: Linter, render: Render) -> int:
     from nnlint.ignores import IgnoreAdder
 
     adder = IgnoreAdder(linter)
-    report = linter.check(paths, adder)
+    report = look(adder)
     click.echo(render(report, color=wants_color()), nl=False, color=True)
     click.echo(f"Silenced {adder.added} finding{'' if adder.added == 1 else 's'} by comments.", err=True)
     return report.status()

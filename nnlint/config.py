@@ -44,6 +44,9 @@ class Config:
         default=Severity.INFO, metadata={"help": "The least severity that gives exit status 1."}
     )
     output_format: str = _key("text", "How to print the findings.")
+    cache_dir: str = _key(
+        "", "The folder that keeps what was found in files that have not changed; empty: the user's own."
+    )
     docs_url: str = _key("", "Where the site of the rules is: a finding's `url` is this and the rule's name.")
     # Where the settings come from. Patterns are relative to the folder that holds the file.
     path: Path | None = None
@@ -113,7 +116,7 @@ def _value(path: Path, key: str, value: Any) -> Any:
     def wrong(what: str) -> ConfigError:
         return ConfigError(f"{path}: `{key}` must be {what}")
 
-    if key in ("baseline", "docs-url", "output-format"):
+    if key in ("baseline", "cache-dir", "docs-url", "output-format"):
         if not isinstance(value, str):
             raise wrong("a string")
         return value

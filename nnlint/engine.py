@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -14,36 +15,22 @@ import nnlint.files
 from nnlint import registry
 from nnlint.baseline import Baseline
 from nnlint.config import Config
+from nnlint.file_result import FileResult
 from nnlint.finding import Finding, NotRun, Report, Severity, Span, Tier
 from nnlint.page import Page
+from nnlint.shard import Shard
 
 # What linting needs (libcst, the rules) is imported where a file is looked at: a run over files that have
 # not changed looks at none.
 if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
+    from nnlint.cache import Cache
     from nnlint.documents import Document
     from nnlint.rule import Rule
     from nnlint.static.source import SourceError
 
 SYNTAX_ERROR = "NNL000"
-
-
-@dataclass(frozen=True, slots=True)
-class FileResult:
-    """What one file gave."""
-
-    filename: str
-    findings: tuple[Finding, ...] = ()
-    not_run: tuple[NotRun, ...] = ()
-    # By `shown_name`: the texts that findings point into.
-    sources: Mapping[str, str] = field(default_factory=dict)
-    # False for what is not ours to check: a notebook in another language.
-    checked: bool = True
-    # How many findings the baseline knows in this file and nobody has found.
-    stale: int = 0
-
-    @property
-    def text(self) -> str:
-        return next(iter(self.sources.values()), "")
 
 
 Treatment: TypeAlias = Callable[[bytes, FileResult], FileResult]
@@ -65,6 +52,8 @@ class Linter:
     docs_url: str = ""
     # Known findings, which are not reported.
     baseline: Baseline = field(default_factory=Baseline)
+    # Which of the files are looked at.
+    shard: Shard = field(default_factory=Shard)
 
     @classmethod
     def load(cls, config: Config | None = None) -> Linter:
@@ -101,26 +90,42 @@ class Linter:
         """Those that look at the source, imported; raises RegistryError if one cannot be."""
         return registry.looking_at("S", self.rules)
 
-    def check(self, paths: Iterable[str | Path], treat: Treatment | None = None) -> Report:
+    def check(
+        self,
+        paths: Iterable[str | Path],
+        treat: Treatment | None = None,
+        *,
+        cache: Cache | None = None,
+        jobs: int = 1,
+    ) -> Report:
         """Everything there is to say about the files and folders; `-` is standard input.
 
-        What `treat` makes of a file's bytes and result (it may repair the file) takes the result's place.
+        What `treat` makes of the bytes and the result of a file with findings (it may repair the file) takes
+        the result's place. What `cache` knows is not looked at again; many files are looked at by up to
+        `jobs` processes.
         """
+        from nnlint.sweep import sweep
+
         started = time.perf_counter()
         findings: list[Finding] = []
         sources: dict[str, str] = {}
         names = [str(path) for path in paths]
         found = self.discover(names)
         not_run = found.not_run
-        stale = self.baseline.gone(self.root)
-        read_stdin = nnlint.files.STDIN in names
-        files = len(found.files) + read_stdin
-        for name in (*((nnlint.files.STDIN,) if read_stdin else ()), *map(str, found.files)):
-            result = self._check_file(name, treat)
+        # Counted once, however many machines look.
+        stale = self.baseline.gone(self.root) if self.shard.index == 1 else 0
+        files = 0
+        results = sweep(self, list(map(str, found.files)), cache, jobs)
+        if nnlint.files.STDIN in names:
+            results = itertools.chain((self._check_stdin(treat),), results)
+        for result in results:
+            # A treatment works on what was found just now, in the bytes that it is given.
+            if treat and result.findings and result.filename != nnlint.files.STDIN_NAME:
+                result = self._treated(result.filename, treat)
             findings.extend(result.findings)
             not_run.extend(result.not_run)
             sources.update(result.sources)
-            files -= not result.checked
+            files += result.checked
             stale += result.stale
         return Report(
             findings=tuple(sorted(findings)),
@@ -134,7 +139,10 @@ class Linter:
     def discover(self, paths: Iterable[str]) -> nnlint.files.Discovery:
         """The files that the paths stand for; `-` is none."""
         named = [Path(path) for path in paths if path != nnlint.files.STDIN]
-        return nnlint.files.discover(named, self.exclude, self.root)
+        found = nnlint.files.discover(named, self.exclude, self.root)
+        if self.shard.count > 1:
+            found.files = [file for file in found.files if self.shard.holds(self.relative(str(file)))]
+        return found
 
     def check_text(self, text: str, filename: str = "<text>") -> Report:
         """The same for a text that is no file."""
@@ -148,16 +156,17 @@ class Linter:
             sources=result.sources,
         )
 
-    def _check_file(self, name: str, treat: Treatment | None) -> FileResult:
-        try:
-            if name == nnlint.files.STDIN:
-                name, data = nnlint.files.STDIN_NAME, sys.stdin.buffer.read()
-            else:
-                data = Path(name).read_bytes()
-        except OSError as error:
-            return FileResult(name, not_run=(NotRun("read", error.strerror or str(error), name),))
-        result = self.check_bytes(data, name)
+    def _check_stdin(self, treat: Treatment | None) -> FileResult:
+        data = sys.stdin.buffer.read()
+        result = self.check_bytes(data, nnlint.files.STDIN_NAME)
         return treat(data, result) if treat else result
+
+    def _treated(self, name: str, treat: Treatment) -> FileResult:
+        try:
+            data = Path(name).read_bytes()
+        except OSError as error:
+            return unread(name, error)
+        return treat(data, self.check_bytes(data, name))
 
     def check_bytes(
         self, data: bytes, filename: str, also: Sequence[Finding] = (), tiers: Collection[str] = ("S",)
@@ -167,18 +176,7 @@ class Linter:
         `also` is what other tiers have found in it, and `tiers` are all that have looked: a comment can
         silence any finding, and is only called unused if nothing could have been found elsewhere.
         """
-        from nnlint import documents
-        from nnlint.static.source import GATE, SourceError
-
-        if not GATE.search(data) and not also:
-            stale = self.baseline.left(self.relative(filename), (), (), self.codes)[1] if self.baseline else 0
-            return FileResult(filename, stale=stale)
-        try:
-            return self.check_document(documents.read(data, filename), filename, also, tiers)
-        except SourceError as error:
-            broken = self._unreadable(error, filename)
-            sources = {filename: data.decode(errors="replace")} if broken else {}
-            return FileResult(filename, broken, sources=sources)
+        return self.told(self.look(data, filename, also, tiers), tiers)
 
     def check_document(
         self,
@@ -188,10 +186,37 @@ class Linter:
         tiers: Collection[str] = ("S",),
     ) -> FileResult:
         """The same for a document that has been read; raises SourceError if nothing of it can be."""
+        return self.told(self._look_at(document, filename, also, tiers), tiers)
+
+    @staticmethod
+    def may_say(data: bytes) -> bool:
+        """Whether a word of the torch world stands in the file; if not, there is nothing to look at."""
+        from nnlint.static.source import GATE
+
+        return GATE.search(data) is not None
+
+    def look(
+        self, data: bytes, filename: str, also: Sequence[Finding] = (), tiers: Collection[str] = ("S",)
+    ) -> FileResult:
+        """What is found in a file, before the baseline and the settings' own severities have a say."""
+        if not also and not self.may_say(data):
+            return FileResult(filename)
+        from nnlint import documents
+        from nnlint.static.source import SourceError
+
+        try:
+            return self._look_at(documents.read(data, filename), filename, also, tiers)
+        except SourceError as error:
+            broken = self._unreadable(error, filename)
+            sources = {filename: data.decode(errors="replace")} if broken else {}
+            return FileResult(filename, broken, sources=sources)
+
+    def _look_at(
+        self, document: Document, filename: str, also: Sequence[Finding], tiers: Collection[str]
+    ) -> FileResult:
         from nnlint import source_tier, suppress
 
         source = document.source
-        stale = 0
         if not document.python:
             return FileResult(filename, checked=False)
         faults: list[Finding] = []
@@ -200,7 +225,7 @@ class Linter:
         due = [rule for rule in self.source_rules if source_tier.may_speak(rule, source.text)]
         findings, not_run = source_tier.run(due, source)
         also = [document.inward(finding) for finding in also]
-        codes = self._codes_for(filename)
+        codes = self.codes_for(filename)
         seen = {(finding.code, finding.span.start.row) for finding in also}
         wanted = [
             finding
@@ -209,18 +234,32 @@ class Linter:
             if finding.code in codes
             and (finding.tier is not Tier.STATIC or (finding.code, finding.span.start.row) not in seen)
         ]
-        looked = {page.code for page in self.pages if page.code in codes and set(page.tiers) <= set(tiers)}
+        looked = self._looked(filename, tiers)
         kept = suppress.apply(wanted, source.text, filename, self.pages, looked, document.parts)
-        shown = [self._as_asked(finding) for finding in (*faults, *map(document.outward, kept))]
-        if self.baseline:
+        shown = (*faults, *map(document.outward, kept))
+        return FileResult(filename, shown, tuple(not_run), _pointed_at(shown, document.texts))
+
+    def told(self, result: FileResult, tiers: Collection[str] = ("S",)) -> FileResult:
+        """A file's findings as the settings want them told: without known ones, as grave as they say."""
+        if not self.baseline and not result.findings:
+            return result
+        shown: Sequence[Finding] = [self._as_asked(finding) for finding in result.findings]
+        stale = 0
+        # Of a file that cannot be read nobody knows what is gone.
+        broken = any(finding.code == SYNTAX_ERROR and finding.cell is None for finding in shown)
+        if self.baseline and result.checked and not broken:
             from nnlint.fingerprint import fingerprints
 
-            keys = fingerprints(shown, document.texts)
-            shown, stale = self.baseline.left(self.relative(filename), shown, keys, looked)
-        names = {finding.shown_name for finding in shown}
-        names.update(related.shown_name for finding in shown for related in finding.related)
-        sources = {name: text for name, text in document.texts.items() if name in names} if names else {}
-        return FileResult(filename, tuple(shown), tuple(not_run), sources, stale=stale)
+            looked = self._looked(result.filename, tiers)
+            keys = fingerprints(shown, result.sources)
+            shown, stale = self.baseline.left(self.relative(result.filename), shown, keys, looked)
+        sources = _pointed_at(shown, result.sources)
+        return replace(result, findings=tuple(shown), sources=sources, stale=stale)
+
+    def _looked(self, filename: str, tiers: Collection[str]) -> set[str]:
+        """The codes of the rules that have looked at a file in full, if these tiers have."""
+        codes = self.codes_for(filename)
+        return {page.code for page in self.pages if page.code in codes and set(page.tiers) <= set(tiers)}
 
     def _as_asked(self, finding: Finding) -> Finding:
         """The finding with the severity and the address that the settings give it."""
@@ -234,7 +273,7 @@ class Linter:
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
     def _unreadable(self, error: SourceError, filename: str) -> tuple[Finding, ...]:
-        if SYNTAX_ERROR not in self._codes_for(filename):
+        if SYNTAX_ERROR not in self.codes_for(filename):
             return ()
         page = next(page for page in self.pages if page.code == SYNTAX_ERROR)
         span = Span.of(error.row, error.column, error.row, error.column + 1)
@@ -243,16 +282,30 @@ class Linter:
         )
         return (finding,)
 
-    def _codes_for(self, filename: str) -> Collection[str]:
+    def codes_for(self, filename: str) -> Collection[str]:
+        """The codes that are reported in a file."""
         if not self.per_file_ignores:
             return self.codes
-        from pathspec import GitIgnoreSpec
-
         relative = self.relative(filename)
         if relative.startswith("/"):
             return self.codes
-        codes = set(self.codes)
-        for pattern, ignored in self.per_file_ignores.items():
-            if GitIgnoreSpec.from_lines([pattern]).match_file(relative):
-                codes -= set(ignored)
-        return codes
+        ignored = [codes for spec, codes in self._ignored_by if spec.match_file(relative)]
+        return frozenset(self.codes).difference(*ignored) if ignored else self.codes
+
+    @cached_property
+    def _ignored_by(self) -> list[tuple[GitIgnoreSpec, Collection[str]]]:
+        from pathspec import GitIgnoreSpec
+
+        return [(GitIgnoreSpec.from_lines([line]), codes) for line, codes in self.per_file_ignores.items()]
+
+
+def unread(name: str, error: OSError) -> FileResult:
+    """The result of a file that cannot be read."""
+    return FileResult(name, not_run=(NotRun("read", error.strerror or str(error), name),))
+
+
+def _pointed_at(findings: Sequence[Finding], texts: Mapping[str, str]) -> dict[str, str]:
+    """Those of the texts that findings point into."""
+    names = {finding.shown_name for finding in findings}
+    names.update(related.shown_name for finding in findings for related in finding.related)
+    return {name: text for name, text in texts.items() if name in names} if names else {}

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nnlint import documents, fixes
-from nnlint.engine import FileResult, Linter
+from nnlint.engine import Linter
+from nnlint.file_result import FileResult
 from nnlint.files import STDIN_NAME
 from nnlint.finding import Finding, NotRun, shown_name
 from nnlint.notebook import Notebook, is_notebook

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nnlint import documents
-from nnlint.engine import SYNTAX_ERROR, FileResult, Linter
+from nnlint.engine import SYNTAX_ERROR, Linter
+from nnlint.file_result import FileResult
 from nnlint.finding import Applicability, Edit, Finding, Fix, NotRun, Position, Span
 from nnlint.fixer import FixError, write
 from nnlint.suppress import UNUSED

@@ -84,6 +84,7 @@ _GROUPS = {
     "Fixes": ("fix", "unsafe_fixes", "diff"),
     "Known findings": ("baseline", "add_ignores"),
     "Output": ("output_format", "statistics", "show_files", "watch", "exit_zero"),
+    "Work": ("jobs", "shard", "no_cache", "cache_dir"),
     "Settings": ("config", "isolated"),
 }
 
