@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,9 @@ from nnlint.capture.supervise import attend
 from nnlint.config import Config
 from nnlint.engine import Linter
 from nnlint.experiments.loops import LATER
+from nnlint.explained import Neighbourhood
 from nnlint.finding import Finding, NotRun, Report
-from nnlint.judge import explained, further, graph_of, judge, needed
+from nnlint.judge import each_once, further, graph_of, judge, needed
 from nnlint.suppress import apply
 
 if TYPE_CHECKING:
@@ -69,27 +70,28 @@ def audit(
     seen = attend(plan, begin, partial(further, rules))
     graph, not_run = graph_of(seen, target) if graphs else (None, list(seen.not_run))
     said = judge(rules, seen, graph, target)
-    found = _sift(linter, said.findings)
+    texts = {finding.filename: _text(finding.filename) for finding in said.findings}
+    near = Neighbourhood(seen, said.findings, texts).near
+    found = _sift(linter, each_once(said.findings, rules, near), texts)
     return Report(
         findings=tuple(sorted(found)),
         not_run=(*not_run, *said.not_run),
         skipped=tuple(said.skipped),
         files=len({finding.filename for finding in found}),
         seconds=time.perf_counter() - started,
-        sources={name: text for name in {finding.filename for finding in found} if (text := _text(name))},
+        sources={name: text for name in {finding.filename for finding in found} if (text := texts[name])},
     )
 
 
-def _sift(linter: Linter, found: Sequence[Finding]) -> list[Finding]:
-    """The findings that no other one explains and no comment in the caller's files silences."""
-    silent = explained(found, linter.rules)
+def _sift(linter: Linter, found: Sequence[Finding], texts: Mapping[str, str]) -> list[Finding]:
+    """The findings that no comment in the caller's files silences."""
     by_file: defaultdict[str, list[Finding]] = defaultdict(list)
     for finding in found:
-        if finding.name not in silent and finding.code in linter.codes:
+        if finding.code in linter.codes:
             by_file[finding.filename].append(finding)
     kept: list[Finding] = []
     for name, ours in by_file.items():
-        text = _text(name)
+        text = texts[name]
         kept += apply(ours, text, name, linter.pages, ()) if text else ours
     return kept
 

@@ -14,6 +14,7 @@ from nnlint.capture.supervise import Capture, Progress, capture
 from nnlint.chosen import chosen, records, taken, used_by
 from nnlint.comparing import Against, compare
 from nnlint.engine import Linter
+from nnlint.explained import Neighbourhood
 from nnlint.finding import Finding, Report
 from nnlint.judge import each_once, further, graph_of, judge, needed, shortest
 from nnlint.notebook import Notebook, NotebookError, is_notebook
@@ -87,8 +88,9 @@ def examine(
     if other is not None:
         with contextlib.suppress(OSError, UnicodeDecodeError):
             sources.setdefault(other.target, Path(other.target).read_text(encoding="utf-8"))
+    near = Neighbourhood(seen, findings, sources).near
     report = Report(
-        findings=tuple(sorted(each_once(findings, rules))),
+        findings=tuple(sorted(each_once(findings, rules, near))),
         not_run=tuple(not_run),
         skipped=tuple(said.skipped),
         results=tuple(said.results),

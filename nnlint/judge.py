@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nnlint.capture.plan import Place
 from nnlint.capture.supervise import Capture
+from nnlint.explained import Near, unexplained
 from nnlint.failures import describe, one_line
 from nnlint.finding import Finding, NotRun, Related, Result, Span, Tier, split_name
 from nnlint.rule import Outcome, Rule, Sighting, Skip
@@ -78,26 +79,21 @@ def graph_of(seen: Capture, target: str) -> tuple[GraphStep | None, list[NotRun]
     return step, [entry for entry in seen.not_run if entry.what not in parts]
 
 
-def explained(findings: Sequence[Finding], rules: Iterable[Rule]) -> set[str]:
-    """Names of the rules that see only what follows from what is found otherwise."""
-    follow = {name for finding in findings for name in finding.explains}
-    names = {finding.name for finding in findings} - follow
-    return follow | {rule.page.name for rule in rules if names.intersection(rule.explained_by)}
-
-
-def each_once(findings: Sequence[Finding], rules: Iterable[Rule]) -> list[Finding]:
-    """The findings of all tiers without those that another one explains, or tells already."""
-    silent = explained(findings, rules)
+def each_once(findings: Sequence[Finding], rules: Sequence[Rule], near: Near) -> list[Finding]:
+    """The findings of all tiers without those that another one near them explains, or tells already."""
+    kept = {id(finding) for finding in unexplained(findings, rules, near)}
     read = [finding for finding in findings if finding.tier is Tier.STATIC]
-    # A run knows less well than the source which line is to blame, and both mean one bug.
-    shown = {finding.name for finding in read}
     return [
         finding
         for finding in findings
         if finding.tier is Tier.STATIC
         or not (
-            finding.name in silent
-            or (finding.tier is Tier.EXPERIMENT and finding.name in shown)
+            id(finding) not in kept
+            # A run knows less well than the source which line is to blame, and both mean one bug.
+            or (
+                finding.tier is Tier.EXPERIMENT
+                and any(finding.name == other.name and near(finding, other) for other in read)
+            )
             or (finding.tier is Tier.GRAPH and any(_one_bug(finding, other) for other in read))
         )
     ]
