@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import linecache
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,6 +82,7 @@ def graph_of(seen: Capture, target: str) -> tuple[GraphStep | None, list[NotRun]
 def each_once(findings: Sequence[Finding], rules: Sequence[Rule], near: Near) -> list[Finding]:
     """The findings of all tiers without those that another one near them explains, or tells already."""
     kept = {id(finding) for finding in unexplained(findings, rules, near)}
+    built = {rule.page.name for rule in rules if rule.names_what_is_built}
     read = [finding for finding in findings if finding.tier is Tier.STATIC]
     return [
         finding
@@ -94,17 +95,18 @@ def each_once(findings: Sequence[Finding], rules: Sequence[Rule], near: Near) ->
                 finding.tier is Tier.EXPERIMENT
                 and any(finding.name == other.name and near(finding, other) for other in read)
             )
-            or (finding.tier is Tier.GRAPH and any(_one_bug(finding, other) for other in read))
+            or (finding.tier is Tier.GRAPH and any(_one_bug(finding, other, built) for other in read))
         )
     ]
 
 
-def _one_bug(found: Finding, other: Finding) -> bool:
-    """Whether two tiers speak of one bug: by the same rule, and of a line that both name.
-
-    The source names where a layer is built, the recorded step where it is called; each knows the loss.
-    """
-    return found.code == other.code and not _lines(found).isdisjoint(_lines(other))
+def _one_bug(found: Finding, other: Finding, built: Collection[str]) -> bool:
+    """Whether the recorded step and the source speak of one bug: by the same rule, and of a line that both
+    name, or one that the step cannot know."""
+    if found.code != other.code:
+        return False
+    where_built = found.name in built and found.filename == other.filename
+    return where_built or not _lines(found).isdisjoint(_lines(other))
 
 
 def _lines(finding: Finding) -> set[tuple[str, int | None, int]]:
@@ -113,9 +115,16 @@ def _lines(finding: Finding) -> set[tuple[str, int | None, int]]:
 
 
 def needed(
-    rules: Iterable[Rule], *, graphs: bool, also: Iterable[Continuation] = ()
+    rules: Iterable[Rule],
+    *,
+    graphs: bool,
+    also: Iterable[Continuation] = (),
+    sense: Callable[[Continuation], bool] | None = None,
 ) -> tuple[Continuation, ...]:
-    """What the rules want run, each once and with all its meters; with `graphs`, the recordings first."""
+    """What the rules want run, each once and with all its meters; with `graphs`, the recordings first.
+
+    `sense` says of a continuation whether it makes any here.
+    """
     from nnlint.experiments.graph import FEW, WHOLE
 
     wanted: dict[str, Continuation] = {}
@@ -124,18 +133,22 @@ def needed(
         *(entry for rule in rules for entry in rule.continuations),
         *also,
     ):
+        if sense is not None and not sense(entry):
+            continue
         wanted[entry.name] = wanted[entry.name].joined(entry) if entry.name in wanted else entry
     # The longest first: what is short fills the other cores beside it.
     return tuple(sorted(wanted.values(), key=lambda entry: -entry.seconds))
 
 
-def further(rules: Iterable[Rule], seen: Capture) -> list[Continuation]:
+def further(
+    rules: Iterable[Rule], seen: Capture, *, sense: Callable[[Continuation], bool] | None = None
+) -> list[Continuation]:
     """What else they want run in its light; a rule that fails here will say so when it judges."""
     found: list[Continuation] = []
     for rule in rules:
         with contextlib.suppress(Exception):
             found += rule.more(seen)
-    return found
+    return found if sense is None else [entry for entry in found if sense(entry)]
 
 
 def _finding(rule: Rule, sighting: Sighting, tier: Tier, target: str) -> Finding:

@@ -125,6 +125,10 @@ class Rule:
     # What `check_runs` needs beyond the first training iteration. The same one is run once for all rules.
     continuations: ClassVar[tuple[Continuation, ...]] = ()
 
+    # Whether the source side names the line where a layer is built, of which a recorded step knows only the
+    # call: then one finding in a file tells of both.
+    names_what_is_built: ClassVar[bool] = False
+
     # Names of rules whose findings explain what this one sees in a run, and so silence it.
     explained_by: ClassVar[tuple[str, ...]] = ()
 

@@ -12,6 +12,7 @@ from nnlint.graph.nodes import Ref
 from nnlint.graph.step import SAME_NUMBERS
 
 if TYPE_CHECKING:
+    from nnlint.graph.nodes import Argument
     from nnlint.graph.step import GraphStep
 
 _PRODUCTS = frozenset({"bmm", "baddbmm", "mm"})
@@ -49,6 +50,30 @@ def fused(step: GraphStep) -> Iterator[Scores]:
             factor, scaled, _ = _factors(step, query)
             if factor is not None:
                 yield Scores(step.shape(query)[-1], factor, scaled)
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Positions that get a number: those where `mask` is `where`."""
+
+    node: int
+    mask: Ref
+    where: bool
+    number: float
+
+
+def fills(step: GraphStep) -> Iterator[Fill]:
+    """What is filled in before a softmax or a fused attention, by masked_fill or where."""
+    for index, node in enumerate(step.nodes):
+        operator = step.operator(index)
+        if operator not in ("masked_fill", "where") or not before_softmax(step, index):
+            continue
+        mask = node.arguments.get("mask", node.arguments.get("condition"))
+        sides = (("value", True),) if operator == "masked_fill" else (("self", True), ("other", False))
+        for name, where in sides:
+            number = _constant(step, node.arguments.get(name))
+            if number is not None and isinstance(mask, Ref):
+                yield Fill(index, mask, where, number)
 
 
 def before_softmax(step: GraphStep, index: int) -> bool:
@@ -131,11 +156,15 @@ def _factors(step: GraphStep, ref: Ref, masks: bool = False) -> tuple[float | No
 def _number(step: GraphStep, index: int) -> tuple[float | None, Ref | None]:
     """The number that a tensor is multiplied with or divided by, and the tensor; no tensor where two meet."""
     other = step.nodes[index].arguments.get("other")
-    first, *rest = step.sources(index)
-    if isinstance(other, Ref):
-        held = step.nodes[step.origin(rest[0]).node] if rest else None
-        if held is None or step.shape(rest[0]) not in ((), (1,)):
-            return None, None
-        other = held.arguments.get("value", held.arguments.get("fill_value"))
-    known = isinstance(other, (int, float)) and not isinstance(other, bool) and other != 0
-    return (float(other) if known else None), first  # type: ignore[arg-type]
+    if isinstance(other, Ref) and step.shape(other) not in ((), (1,)):
+        return None, None
+    number = _constant(step, other)
+    return number or None, step.sources(index)[0]
+
+
+def _constant(step: GraphStep, given: Argument) -> float | None:
+    """A number, or that of a tensor with one element."""
+    if isinstance(given, Ref):
+        held = step.nodes[step.origin(given).node].arguments
+        given = held.get("value", held.get("fill_value", held.get("s")))
+    return float(given) if isinstance(given, (int, float)) and not isinstance(given, bool) else None

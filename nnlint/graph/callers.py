@@ -1,4 +1,4 @@
-"""Who calls an operator: the user's own line, or a library that it calls."""
+"""Who calls an operator: the user's own line, torch on its behalf, or another library."""
 
 from __future__ import annotations
 
@@ -11,28 +11,37 @@ import torch
 from nnlint.capture.watch import is_library
 
 _NNLINT = str(Path(__file__).resolve().parents[1])
-_TORCH = Path(torch.__file__).resolve().parent
+_TORCH = str(Path(torch.__file__).resolve().parent)
 # Python between an expression of the user's (`1 / x`, `torch.norm(x)`) and its operator.
 _THIN = frozenset(
-    str(_TORCH / name)
+    f"{_TORCH}/{name}"
     for name in ("_tensor.py", "functional.py", "_ops.py", "utils/_python_dispatch.py", "overrides.py")
 )
 
 
-def by_the_user() -> bool:
-    """Whether no library stands between the operator at hand and the user's files."""
+def caller() -> str:
+    """ "user", "torch" or "library": what stands nearest to the operator at hand, up to the user's files."""
+    found = "user"
     frame = sys._getframe(1)
     while frame is not None:
-        passed = _passed(frame.f_code.co_filename)
-        if passed is not None:
-            return passed
+        kind = _kind(frame.f_code.co_filename)
+        if kind == "user":
+            return found
+        if kind == "library":
+            return kind
+        if kind == "torch":
+            found = kind
         frame = frame.f_back  # type: ignore[assignment]
-    return False
+    return "library"
 
 
 @cache
-def _passed(filename: str) -> bool | None:
-    """Whether a frame is the user's; None for one that is looked past."""
-    if filename.startswith(_NNLINT) or filename in _THIN:
-        return None
-    return not filename.startswith("<") and not is_library(filename)
+def _kind(filename: str) -> str:
+    """ "" for a file that is looked past: Python's own, nnlint's, and what stands behind an expression."""
+    if filename.startswith(("<", _NNLINT)) or filename in _THIN:
+        return ""
+    if filename.startswith(_TORCH):
+        return "torch"
+    if not is_library(filename):
+        return "user"
+    return "library" if "-packages/" in filename else ""

@@ -16,6 +16,8 @@ BATCH, PLAIN, MIXED, UNKNOWN = "#c026d3", "#94a3b8", "#dc2626", "#d97706"
 MOST_BOXES, MOST_AROUND = 150, 24
 # So many steps away from an operation still belong to what is around it.
 _REACH = 3
+# A box is not wider than so many letters.
+_LONGEST = 60
 
 _OUTPUT = 'fillcolor="#dcfce7" color="#16a34a"'
 _HEAD = """digraph step {
@@ -84,7 +86,7 @@ def _framed(step: GraphStep, runs: list[Block], boxes: dict[int, str]) -> Iterat
         if len(inside) < 2 or (run.root < 0 and not run.path):
             yield from (f"  {box}" for box in inside)
             continue
-        name = escape(title(step.graph, run), quote=True)
+        name = escape(title(step.graph, run)[-_LONGEST:], quote=True)
         yield f'  subgraph cluster{frame} {{ label="{name}"; labeljust=l; fontsize=9; fontcolor="#475569"; '
         yield '    style="rounded,filled"; color="#e2e8f0"; fillcolor="#f8fafc";'
         yield from (f"    {box}" for box in inside)
@@ -104,9 +106,9 @@ def _box(step: GraphStep, number: int, group: Block, marked: Collection[int]) ->
     else:
         name = step.operator(last)
     small = [f"{len(group.nodes)} operations"] if len(group.nodes) > 1 else []
-    small += [node.module] if len(group.nodes) == 1 and node.root >= 0 and node.module else []
-    small += [text] if (text := place_text(node.place)) else []
-    label = f"<b>{escape(name)}</b>"
+    small += [node.module[-_LONGEST:]] if len(group.nodes) == 1 and node.root >= 0 and node.module else []
+    small += [text[-_LONGEST:]] if (text := place_text(node.place)) else []
+    label = f"<b>{escape(name[:_LONGEST])}</b>"
     if node.shapes:
         label += f"<br/>{_shape(step, Ref(last))}"
     if small:

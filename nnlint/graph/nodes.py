@@ -28,7 +28,8 @@ class Node:
     `op` is "input" (a tensor of the batch), "parameter", "buffer", "constant" (a tensor made before the step,
     or from Python numbers), "unseen" (a value whose making was not recorded), or its operator:
     "aten.addmm.default". `arguments` has every argument of its schema by name, defaults too; those of
-    "unseen" are the tensors it may depend on; a one-element constant has its number as `value`.
+    "unseen" are the tensors it may depend on; a one-element constant has its number as `value`, a mask the
+    pattern of its ones (nnlint.graph.patterns).
 
     `shapes` and `dtypes` are those of its outputs: those of its schema in order, lists flattened, and after
     them the new values of the arguments that it writes to and does not return, in the schema's order. An
@@ -53,16 +54,25 @@ class Node:
     root: int = -1
     # Whether gradients flow back through it (for a tensor that was not made here: whether it asks for one).
     grad: bool = False
-    # Whether the user's own line calls it, and not a library that this line calls.
-    own: bool = True
+    # Who calls it: the "user"'s own line, "torch" (a layer, say) on its behalf, or another "library".
+    caller: str = "user"
+
+    @property
+    def own(self) -> bool:
+        """Whether the user's own line calls it."""
+        return self.caller == "user"
 
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A module that the script called itself. `class_name` is its class."""
+    """A module that the script called itself. `class_name` is its class.
+
+    `repeated`: paths of the lists and sequences of modules whose entries are all one and the same.
+    """
 
     class_name: str
     place: Place | None
+    repeated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +126,7 @@ def to_json(graph: Graph) -> str:
                 node.training,
                 node.root,
                 node.grad,
-                node.own,
+                node.caller,
             ]
             for node in graph.nodes
         ],
@@ -126,7 +136,7 @@ def to_json(graph: Graph) -> str:
         ],
         "batch": graph.batch,
         "unseen": graph.unseen,
-        "roots": [[root.class_name, place(root.place)] for root in graph.roots],
+        "roots": [[root.class_name, place(root.place), root.repeated] for root in graph.roots],
         "cut": graph.cut,
     }
     return json.dumps({"files": list(files), **data}, separators=(",", ":"))
@@ -162,7 +172,7 @@ def from_json(text: str) -> Graph:
         ),
         batch=data["batch"],
         unseen=tuple(data["unseen"]),
-        roots=tuple(Root(name, place(where)) for name, where in data["roots"]),
+        roots=tuple(Root(name, place(where), tuple(repeated)) for name, where, repeated in data["roots"]),
         cut=data["cut"],
     )
 

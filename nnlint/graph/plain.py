@@ -73,7 +73,7 @@ def _node(node: fx.Node, refs: dict[fx.Node, Ref]) -> Node:
         training=meta["training"],
         root=meta["root"],
         grad=meta["grad"],
-        own=meta["own"],
+        caller=meta["caller"],
     )
 
 

@@ -14,9 +14,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from nnlint.capture.plan import Place
 from nnlint.capture.watch import user_place
 from nnlint.graph import nodes
-from nnlint.graph.callers import by_the_user
+from nnlint.graph.callers import caller
 from nnlint.graph.following import following
 from nnlint.graph.named import Names
+from nnlint.graph.patterns import told
 from nnlint.graph.plain import plain
 from nnlint.graph.running import Frame, Running, found
 from nnlint.graph.schemas import Schema, schema_of
@@ -263,9 +264,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         node.meta.update(kind=kind, name=name)
         if known is not None:
             node.meta.update(module=known.owner, root=known.root)
-        elif tensor.numel() == 1 and type(tensor) is torch.Tensor:
+        if kind != "parameter" and type(tensor) is torch.Tensor:
             with self.pause():
-                node.meta["value"] = tensor.item()
+                node.meta.update(told(tensor, kind == "constant"))
         self.values.new(tensor, node)
         return node
 
@@ -318,7 +319,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             root=root,
             training=training,
             grad=grad,
-            own=by_the_user(),
+            caller=caller(),
         )
 
 

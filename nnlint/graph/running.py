@@ -67,7 +67,7 @@ class Running:
         """The number of a module that the script calls itself."""
         if id(module) not in self._paths:
             number = len(self.roots)
-            self.roots.append(Root(type(module).__name__, place))
+            self.roots.append(Root(type(module).__name__, place, tuple(_repeated(module))))
             self.modules.append(module)
             for path, inner in module.named_modules():
                 self._paths.setdefault(id(inner), (number, path))
@@ -92,6 +92,15 @@ class Running:
         """The innermost module returns."""
         frame = self.stack[-1]
         self._left(frame, output, frame.root >= 0 and all(outer.root < 0 for outer in self.stack[:-1]))
+
+
+def _repeated(root: nn.Module) -> Iterator[str]:
+    """The lists and sequences of several entries that are one module with weights."""
+    for path, module in root.named_modules():
+        if isinstance(module, (nn.ModuleList, nn.Sequential)) and len(module) > 1:
+            same = all(entry is module[0] for entry in module)
+            if same and next(module.parameters(), None) is not None:
+                yield path
 
 
 def found(value: Any, path: str = "") -> Iterator[tuple[str, torch.Tensor]]:

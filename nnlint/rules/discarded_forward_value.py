@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.rule import Problem, Rule
+from nnlint.finding import Severity
+from nnlint.graph.layers import lost_layers
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import constant
 from nnlint.static.layers import contents, forward_of
 from nnlint.static.local_names import LocalNames
@@ -26,6 +28,7 @@ from nnlint.static.values import Fact, Frame, Kind, Value
 from nnlint.static.walk import descend
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 # Operations that do nothing but give a new tensor.
@@ -55,6 +58,24 @@ class DiscardedForwardValue(Rule):
             if problem is not None:
                 seen.add(id(fact.node))
                 yield problem
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for index, beside in lost_layers(step):
+            node = step.nodes[index]
+            if beside is not None:
+                yield Sighting(
+                    node.place,
+                    f"`{node.module}` and `{step.nodes[beside].module}` are applied to the same values, "
+                    "and only what the last one gives is used: the others do nothing; give each layer the "
+                    "result of the one before",
+                )
+            else:
+                yield Sighting(
+                    node.place,
+                    f"what `{node.module}` gives here reaches neither the loss nor what the model returns, "
+                    "so it is lost, and its weights are never trained; use it, or drop the layer",
+                    severity=Severity.WARNING,
+                )
 
     def _dropped(self, script: ScriptModel, fact: Fact) -> Problem | None:
         node = fact.node.value if isinstance(fact.node, cst.Expr) else None

@@ -7,21 +7,28 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.rule import Problem, Rule
+from nnlint.graph.dropouts import dropped
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import argument
 from nnlint.static.torch_api import BATCH_NORMS, DROPOUTS
 from nnlint.static.values import EventKind, Value
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 OPERATIONS = frozenset(
     {"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"}
 )
+MESSAGE = (
+    "this dropout feeds batch norm directly: it changes the variance in training, so the running variance "
+    "that evaluation uses is wrong; put the dropout after the batch norm and its activation"
+)
 
 
 class DropoutBeforeBatchNorm(Rule):
     words = ("BatchNorm",)
+    names_what_is_built = True
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         if _never_evaluated(script):
@@ -51,10 +58,17 @@ class DropoutBeforeBatchNorm(Rule):
             return
         yield self.problem(
             dropout,
-            "this dropout feeds batch norm directly: it changes the variance in training, so the running "
-            "variance that evaluation uses is wrong; put the dropout after the batch norm and its activation",
+            MESSAGE,
             related=((norm, "the batch norm"),),
         )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for index, node in enumerate(step.nodes):
+            if "batch_norm" not in step.operator(index) or node.arguments.get("training") is False:
+                continue
+            dropout = step.origin(step.sources(index)[0]).node
+            if dropped(step, dropout) is not None and node.caller != "library":
+                yield Sighting(step.nodes[dropout].place, MESSAGE, related=((node.place, "the batch norm"),))
 
 
 def _layers(dropped: Value) -> set[int]:

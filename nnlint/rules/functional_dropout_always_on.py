@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from nnlint.experiments.loops import LATER
+from nnlint.graph.dropouts import attention_rate, dropped
 from nnlint.rule import Draft, Insertion, Problem, Rule, Sighting
 from nnlint.static.arguments import argument, surely_absent
 from nnlint.static.layers import forward_of
@@ -18,11 +19,16 @@ from nnlint.static.values import Value
 
 if TYPE_CHECKING:
     from nnlint.capture.supervise import Capture
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 FUNCTIONS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 # Monte-Carlo dropout is meant to stay on, and that of Tacotron's prenet.
 MEANT = re.compile(r"(?i)(?:^|_)mc(?:_|$)|mc_?drop|monte|bayes|uncertain|pre_?net")
+DROPPED = (
+    "dropout is applied here although {name} is in evaluation mode, so every evaluation is noisy; pass "
+    "`training=self.training` (to attention, a rate of 0 in evaluation)"
+)
 
 
 class FunctionalDropoutAlwaysOn(Rule):
@@ -48,11 +54,16 @@ class FunctionalDropoutAlwaysOn(Rule):
             for place in root.dropped:
                 yield Sighting(
                     place,
-                    f"dropout is applied here although `{root.class_name}` is in evaluation mode, so every "
-                    "evaluation is noisy; pass `training=self.training` (to attention, a rate of 0 in "
-                    "evaluation)",
+                    DROPPED.format(name=f"`{root.class_name}`"),
                     related=((root.place, "the model is called here"),),
                 )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for index, node in enumerate(step.nodes):
+            drops = dropped(step, index) is not None or attention_rate(step, index) > 0
+            if drops and node.root >= 0 and not node.training and node.caller != "library":
+                name = node.module or step.graph.roots[node.root].class_name
+                yield Sighting(node.place, DROPPED.format(name=f"`{name}`"))
 
     def _function(self, script: ScriptModel, call: Value) -> Iterator[Problem]:
         probability = argument(call, "p")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.layers import NORMS, built_here, contents, forward_of, has_weights
 from nnlint.static.values import Frame, Kind
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 # Whoever touches these gives the layer weights of his own.
@@ -66,6 +67,23 @@ class LayerInForward(Rule):
                 f"`{short}` is built inside `{cls}.forward`: {what} at every call and no optimizer ever "
                 f"trains it; build it in `__init__` and call it here",
             )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        told: set[object] = set()
+        for index in sorted(step.differentiated):
+            node = step.nodes[index]
+            # Memory for weights, which ask for gradients, taken while a module was running.
+            if step.operator(index) == "empty" and (node.root >= 0 or node.module) and node.shapes[0]:
+                if node.place in told or not step.graph.roots:
+                    continue
+                told.add(node.place)
+                cls = step.graph.roots[max(node.root, 0)].class_name
+                yield Sighting(
+                    node.place,
+                    f"a layer with a weight of shape {list(node.shapes[0])} is built while `{cls}` "
+                    "computes its output: it has fresh weights at every call and no optimizer ever trains "
+                    "it; build it in `__init__` and call it here",
+                )
 
 
 def _kept(script: ScriptModel) -> dict[int, Frame]:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.rule import Problem, Rule
+from nnlint.graph.layers import linear_pairs
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import argument, constant
 from nnlint.static.axes import Axis
 from nnlint.static.flow import PASSIVE, Flow, following
 from nnlint.static.values import Value
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 LINEAR = "torch.nn.Linear"
@@ -22,10 +24,15 @@ BETWEEN = frozenset({
     "torch.nn.Dropout", "torch.nn.Flatten", "torch.nn.Unflatten", "torch.nn.Identity",
     "torch.nn.AlphaDropout",
 })  # fmt: skip
+MESSAGE = (
+    "{second} follows {first} with no non-linearity between: two linear layers in a row compute no more than "
+    "one; put an activation such as nn.ReLU between, or drop one"
+)
 
 
 class LinearStack(Rule):
     words = ("Linear",)
+    names_what_is_built = True
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         seen: set[int] = set()
@@ -36,9 +43,17 @@ class LinearStack(Rule):
             names = [script.name_of(layer, "the layer") for layer in (first, second)]
             yield self.problem(
                 place,
-                f"`{names[1]}` follows `{names[0]}` with no non-linearity between: two linear layers in a "
-                f"row compute no more than one; put an activation such as nn.ReLU between, or drop one",
+                MESSAGE.format(second=f"`{names[1]}`", first=f"`{names[0]}`"),
                 related=((first.node, "the first of the two"),),
+            )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for first, second in linear_pairs(step):
+            names = [f"`{step.nodes[index].module}`" for index in (second, first)]
+            yield Sighting(
+                step.nodes[second].place,
+                MESSAGE.format(second=names[0], first=names[1]),
+                related=((step.nodes[first].place, "the first of the two"),),
             )
 
     def _pairs(self, script: ScriptModel) -> Iterator[tuple[Value, Value, cst.CSTNode | None]]:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.rule import Problem, Rule
+from nnlint.graph.attention import fills
+from nnlint.graph.patterns import FUTURE, PAST, marks
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.masks import Masks, Meaning, is_low
 from nnlint.static.scores import SAME_SCALE
 from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 _LAYER = {"src_mask": 1, "src_key_padding_mask": 2}
@@ -33,6 +36,14 @@ KEEPING = {"scaled_dot_product_attention": {"attn_mask": 3}}
 SCORES = SAME_SCALE | {"dropout", "add", "div", "masked_fill", "masked_fill_"}
 FILLS = ("masked_fill", "masked_fill_", "where")
 TINY, HUGE = 1e-3, 1e4
+NOTHING_HIDDEN = (
+    "masked scores become {fill:g}, and softmax gives them exp({fill:g}) = 1, as much as an ordinary score: "
+    "nothing is hidden; fill with float('-inf') or -1e9"
+)
+ALL_WEIGHT = (
+    "masked scores become {fill:g}, so softmax gives all the weight to what should be hidden; fill with "
+    "float('-inf') or {better:g}"
+)
 
 
 class MaskPolarity(Rule):
@@ -53,6 +64,24 @@ class MaskPolarity(Rule):
                         if given is not None and found is not None:
                             yield from self._judge(script, call, name, given, found, keeps)
         yield from self._fills(script, masks)
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for fill in fills(step):
+            node = step.nodes[fill.node]
+            if node.caller == "library":
+                continue
+            if 0 < fill.number <= TINY:
+                yield Sighting(node.place, NOTHING_HIDDEN.format(fill=fill.number))
+            elif fill.number >= HUGE:
+                yield Sighting(node.place, ALL_WEIGHT.format(fill=fill.number, better=-fill.number))
+            elif fill.number <= -HUGE and marks(step, fill.mask) == (PAST if fill.where else FUTURE):
+                yield Sighting(
+                    node.place,
+                    "what is masked here are the positions up to the present one, and what is left are those "
+                    "after it: attention sees exactly what it must not; invert the mask "
+                    "(`scaled_dot_product_attention` attends where a boolean mask is True, `masked_fill` and "
+                    "nn.MultiheadAttention hide where it is True)",
+                )
 
     def _judge(
         self, script: ScriptModel, call: Value, name: str, given: Value, found: Meaning, keeps: bool
@@ -94,14 +123,12 @@ class MaskPolarity(Rule):
                 if number is not None and 0 < number <= TINY:
                     yield self.problem(
                         call.node,
-                        f"masked scores become {number:g}, and softmax gives them exp({number:g}) = 1, as "
-                        f"much as an ordinary score: nothing is hidden; fill with float('-inf') or -1e9",
+                        NOTHING_HIDDEN.format(fill=number),
                     )
                 elif number is not None and number >= HUGE:
                     yield self.problem(
                         call.node,
-                        f"masked scores become {number:g}, so softmax gives all the weight to what should be "
-                        f"hidden; fill with float('-inf') or {-number:g}",
+                        ALL_WEIGHT.format(fill=number, better=-number),
                     )
                 elif is_low(fill) and call.op != "where":
                     found = masks.made(call.args[1])

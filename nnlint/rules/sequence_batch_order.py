@@ -27,6 +27,7 @@ STACKS = frozenset({"torch.nn.TransformerEncoder", "torch.nn.TransformerDecoder"
 
 class SequenceBatchOrder(Rule):
     words = ("LSTM", "GRU", "RNN", "MultiheadAttention", "Transformer")
+    names_what_is_built = True
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         seen: set[int] = set()

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.rule import Draft, Problem, Replacement, Rule
+from nnlint.rule import Draft, Problem, Replacement, Rule, Sighting
 from nnlint.static.layers import has_weights
 from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 CONTAINERS = ("torch.nn.ModuleList", "torch.nn.Sequential")
@@ -19,6 +20,7 @@ CONTAINERS = ("torch.nn.ModuleList", "torch.nn.Sequential")
 
 class SharedLayerRepeat(Rule):
     words = ("torch",)
+    names_what_is_built = True
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         for container in script.calls_of(*CONTAINERS):
@@ -53,6 +55,25 @@ class SharedLayerRepeat(Rule):
             else (),
             fix=_comprehension(script, held, layer),
         )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        for number, root in enumerate(step.graph.roots):
+            for path in root.repeated:
+                inside = f"{path}.0" if path else "0"
+                used = [
+                    node
+                    for node in step.nodes
+                    if node.root == number
+                    and node.op.startswith("aten.")
+                    and (node.module == inside or node.module.startswith(f"{inside}."))
+                ]
+                if used and used[0].caller != "library":
+                    yield Sighting(
+                        used[0].place,
+                        f"all entries of `{path or root.class_name}` are one and the same module: they share "
+                        "their weights, so the network is no larger than with one of them; build a new one "
+                        "for each entry",
+                    )
 
 
 def _name(layer: Value) -> str:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.rule import Draft, Insertion, Problem, Rule
+from nnlint.rule import Draft, Insertion, Problem, Rule, Sighting
 from nnlint.static.layers import built_here, contents, has_weights, init_of, modules_in
 from nnlint.static.values import Fact, Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 # A class that overrides one of these looks after its own modules.
@@ -37,6 +38,7 @@ OWN_NAMES = frozenset({
 
 class UnregisteredModules(Rule):
     words = ("__init__",)
+    names_what_is_built = True
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         handed_on = {id(value) for value in _handed_on(script)}
@@ -68,6 +70,21 @@ class UnregisteredModules(Rule):
                 related=tuple((m.node, "not registered") for m in loose[:1] if m.node is not None),
                 fix=_wrapped(script, fact, loose[0]),
             )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        told: set[str] = set()
+        for index in sorted(step.differentiated):
+            node = step.nodes[index]
+            # Used within a model that the script calls, and by no name of its parameters.
+            if node.op == "parameter" and node.root < 0 and node.module and node.module not in told:
+                told.add(node.module)
+                yield Sighting(
+                    node.place,
+                    f"the weights of this `{node.module}` belong to no model that the script calls: it is "
+                    "kept in a plain list, dict or tuple, which nn.Module does not register, so it is "
+                    "neither trained by `parameters()`, nor moved by `.to()`, nor saved; use nn.ModuleList "
+                    "or nn.ModuleDict",
+                )
 
 
 def _word(held: Value) -> str:

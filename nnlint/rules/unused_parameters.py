@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.experiments.health import HEALTH, Untouched, of
+from nnlint.graph.nodes import Ref
 from nnlint.rule import Rule, Sighting, listed
 
 if TYPE_CHECKING:
     from nnlint.capture.supervise import Capture
+    from nnlint.graph.step import GraphStep
 
 # A part that has its turn only now and then should have had it by then.
 _STEPS = 20
@@ -65,4 +67,20 @@ class UnusedParameters(Rule):
                 f"{listed(names)} of `{health.roots[root]}` had no gradient in any of {number} steps: "
                 f"{why}; connect them to the output, or remove them",
                 evidence={"parameters": names, "steps": number},
+            )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        inputs = [index for index, node in enumerate(step.nodes) if node.op == "input"]
+        learned = [output for output in step.predictions if step.nodes[output.ref.node].grad]
+        # What was not recorded, and numbers that Python has read, may have carried the batch.
+        if step.graph.unseen or step.flow.escapes or not inputs or not learned or not step.losses:
+            return
+        behind = step.behind(*(output.ref.node for output in learned))
+        if behind.isdisjoint(inputs):
+            names = listed([name for index in inputs if (name := step.words.name(Ref(index)))])
+            yield Sighting(
+                learned[0].place,
+                f"no prediction depends on the batch ({names}): the model sees nothing of the data and "
+                "learns one answer for all of it; give the model its input",
+                related=step.came_from(),
             )
