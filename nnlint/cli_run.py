@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 
 from nnlint import cli_shown
 from nnlint.cli_shown import shown
-from nnlint.cli_target import TargetCommand, bar, request, show_output, target
+from nnlint.cli_target import TargetCommand, bar, processes, request, show_output, target
 from nnlint.options import fail, load_linter, output, selection, wants_color
 from nnlint.reporters import reporter
 
@@ -25,6 +26,8 @@ Examples:
                                            with a page to look at
   nnlint run --verbose train.py            with what it prints, and how each layer fares
   nnlint run train.py --against other.py   where two scripts that should do the same part
+  nnlint run --nproc-per-node 2 train_ddp.py
+                                           in two processes, as `torchrun` would start them
   nnlint run --capacity hidden=8,16,32 train.py
                                            the smallest that overfits the training set
   nnlint run --trace-only package.net:Net --shape N,3,32,32
@@ -50,6 +53,13 @@ Exit status: 0 nothing found; 1 findings; 2 something could not be examined."""
     metavar="EXPERIMENT",
     help="Do this experiment and no other (can be given again): overfit, baseline, health …",
 )
+@click.option(
+    "--nproc-per-node",
+    "ranks",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Run the script in so many processes, as torchrun does (on gloo where there is no accelerator).",
+)
 @click.option("--skip", multiple=True, metavar="EXPERIMENT", help="Leave this experiment out.")
 @click.option(
     "--capacity",
@@ -72,6 +82,7 @@ def run(
     script: str | None,
     arguments: tuple[str, ...],
     module: str | None,
+    ranks: int | None,
     only: tuple[str, ...],
     skip: tuple[str, ...],
     varied: str | None,
@@ -95,6 +106,10 @@ def run(
     from nnlint.searching import CapacityError, capacities
 
     what = request(script, arguments, module, **limits)
+    if count := processes(ranks):
+        what = replace(what, ranks=count)
+    if what.ranks and (varied or reference or what.trace):
+        raise click.UsageError("--nproc-per-node goes with none of --capacity, --against and --trace-only")
     if varied is not None and reference is not None:
         raise click.UsageError("--capacity and --against exclude each other")
     if select and (varied or reference):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -132,6 +133,21 @@ def request(
         verbose=verbose,
         trace=trace_only,
     )
+
+
+def processes(asked: int | None) -> int:
+    """In how many processes the script is to run together; 0: in one, alone.
+
+    Under `torchrun -m nnlint run …` that is as many as torchrun has started. The first of them starts its own
+    and speaks for all; the others end here.
+    """
+    if asked or "TORCHELASTIC_RUN_ID" not in os.environ:
+        return asked or 0
+    if os.environ["WORLD_SIZE"] != os.environ["LOCAL_WORLD_SIZE"]:
+        fail("processes on several machines cannot be examined together; run torchrun on one of them")
+    if os.environ["RANK"] != "0":
+        sys.exit(0)
+    return int(os.environ["WORLD_SIZE"])
 
 
 def show_output(output: str) -> None:

@@ -15,10 +15,11 @@ from nnlint.chosen import chosen, records, taken, used_by
 from nnlint.comparing import Against, compare
 from nnlint.engine import Linter
 from nnlint.explained import Neighbourhood
-from nnlint.finding import Finding, Report
+from nnlint.finding import Finding, NotRun, Report
 from nnlint.judge import each_once, further, graph_of, judge, needed, shortest
 from nnlint.notebook import Notebook, NotebookError, is_notebook
 from nnlint.searching import Capacities, search
+from nnlint.several import sensible, together
 
 TIERS = ("S", "G", "E")
 
@@ -49,13 +50,18 @@ def examine(
     graphs = records(rules, only, skip)
     if what.trace:
         rules = [rule for rule in rules if "G" in rule.page.tiers]
+    skipped: list[NotRun] = []
+    if what.ranks:
+        graphs = False
+        rules, skipped = together(rules, what.target)
     if capacity is not None:
         seen = search(what, capacity, progress)
     elif other is not None:
         seen = compare(what, other, progress)
     else:
-        wanted = () if what.trace else needed(rules, graphs=graphs, also=also)
-        seen = capture(what, taken(wanted, only, skip), progress, partial(further, rules))
+        sense = sensible if what.ranks else None
+        wanted = () if what.trace else needed(rules, graphs=graphs, also=also, sense=sense)
+        seen = capture(what, taken(wanted, only, skip), progress, partial(further, rules, sense=sense))
     by_file: defaultdict[str, list[Finding]] = defaultdict(list)
     if Path(what.target).is_file():
         by_file[what.target] = []
@@ -92,7 +98,7 @@ def examine(
     report = Report(
         findings=tuple(sorted(each_once(findings, rules, near))),
         not_run=tuple(not_run),
-        skipped=tuple(said.skipped),
+        skipped=(*said.skipped, *skipped),
         results=tuple(said.results),
         files=len(by_file),
         seconds=time.perf_counter() - started,

@@ -12,7 +12,7 @@ EPOCHS = measured(SHORT, "epochs")
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One pass of training over a loader whose DistributedSampler shuffles: the epoch that the sampler was told."""
+    """A pass of training over a loader whose DistributedSampler shuffles: the epoch that it was told."""
 
     loader: Place | None
     epoch: int

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.experiments.epochs import EPOCHS, Epochs
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import argument, constant
 from nnlint.static.loops import DataPass
 from nnlint.static.ranks import DIVIDES, REPLICAS, draws_from_all
@@ -13,6 +15,7 @@ from nnlint.static.splits import LOADER
 from nnlint.static.values import EventKind, Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 SAMPLER = "torch.utils.data.DistributedSampler"
@@ -20,6 +23,7 @@ SAMPLER = "torch.utils.data.DistributedSampler"
 
 class DistributedSampler(Rule):
     words = ("DistributedSampler", "DistributedDataParallel", "FullyShardedDataParallel")
+    continuations = (EPOCHS,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         if not script.complete:
@@ -38,6 +42,20 @@ class DistributedSampler(Rule):
                     "`shuffle=True` excludes a sampler and DataLoader refuses both; let the "
                     "DistributedSampler shuffle",
                 )
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        trajectory = seen.trajectories.get(EPOCHS.name)
+        epochs = trajectory.measure(Epochs) if trajectory is not None else None
+        passes = epochs.passes if epochs is not None else ()
+        for earlier, later in itertools.pairwise(passes):
+            if earlier == later:
+                yield Sighting(
+                    later.loader,
+                    "two passes of training over this loader drew the same order, since its "
+                    f"DistributedSampler stayed at epoch {later.epoch}: call `set_epoch(epoch)` before each "
+                    "pass",
+                )
+                return
 
     def _without(self, script: ScriptModel) -> Iterator[Problem]:
         """Replicas that are trained on a loader which knows nothing of ranks."""

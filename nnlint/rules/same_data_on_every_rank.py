@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import constant
 from nnlint.static.draws import common_seed, state_of
 from nnlint.static.ranks import (
@@ -22,6 +22,7 @@ from nnlint.static.splits import LOADER, dataset_of, loaders_behind
 from nnlint.static.values import Event, EventKind, Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.static.loops import DataPass
     from nnlint.static.model import ScriptModel
     from nnlint.static.scan import FunctionInfo
@@ -40,6 +41,8 @@ STRATEGIES = ("ddp", "fsdp", "deepspeed")
 
 class SameDataOnEveryRank(Rule):
     words = ("DistributedDataParallel", "FullyShardedDataParallel", "fully_shard", "Accelerator", "strategy")
+    # The sampler that is missing is a place in the source.
+    explained_by = ("distributed-sampler",)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         if not script.complete or MODEL_PARALLEL.search(script.source.data) is not None:
@@ -107,6 +110,22 @@ class SameDataOnEveryRank(Rule):
                     f"the rank",
                     related=((draws[0].node, "drawn here"),),
                 )
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        if len(seen.ranks) < 2:
+            return
+        first, *others = seen.ranks
+        replicas = all(any(entry.called for entry in rank.wrappers) for rank in seen.ranks)
+        if not replicas or not first.batch or any(rank.batch != first.batch for rank in others):
+            return
+        step = seen.first_step
+        yield Sighting(
+            first.loader or (step.place if step is not None else None),
+            f"all {first.size} ranks were given the same first batch: their gradients are equal, and so is "
+            "the mean, so that all of them do the work of one; give the DataLoader a DistributedSampler, or "
+            "draw with a seed that depends on the rank",
+            evidence={"ranks": first.size},
+        )
 
     def _unprepared(self, script: ScriptModel) -> Iterator[Problem]:
         """Training with Accelerate on a loader that it was not given."""

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.experiments.ranks import differing
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.holdings import touched
 from nnlint.static.layers import built_here, has_weights
 from nnlint.static.state import roots
@@ -16,6 +17,7 @@ from nnlint.static.values import Event, EventKind, Value
 if TYPE_CHECKING:
     import libcst as cst
 
+    from nnlint.capture.supervise import Capture
     from nnlint.static.loops import DataPass
     from nnlint.static.model import ScriptModel
 
@@ -40,6 +42,20 @@ class WrapperBypassed(Rule):
             yield from self._called_bare(script, wrapper, bare[0])
             yield from self._changed(script, wrapper, bare[0])
             yield from self._moved(script, wrapper, bare[0])
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        if len(seen.ranks) < 2 or not differing(seen.ranks):
+            return
+        for wrapper in seen.ranks[0].wrappers:
+            if wrapper.called or wrapper.bypassed is None:
+                continue
+            yield Sighting(
+                wrapper.bypassed,
+                f"this forward does not go through the {wrapper.class_name} wrapper, so the gradients of its "
+                "`backward()` are not averaged: after the first step the ranks hold different weights; call "
+                "the wrapper for training",
+                related=((wrapper.place, "wrapped here"),),
+            )
 
     def _called_bare(self, script: ScriptModel, wrapper: Value, bare: Value) -> Iterator[Problem]:
         """A forward for training that does not go through the wrapper."""

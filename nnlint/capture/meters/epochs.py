@@ -36,7 +36,10 @@ class EpochsMeter(Meter):
 
     def backward(self, losses: tuple[torch.Tensor, ...]) -> None:
         batches = self._given
-        if batches is None or batches in self._known or not _shuffles(sampler := batches.loader.sampler):
+        if batches is None or batches in self._known:
+            return
+        sampler: Any = batches.loader.sampler
+        if not _shuffles(sampler):
             return
         self._known.add(batches)
         self._passes.append(Pass(self.runner.host.watch.built.get(batches.loader), sampler.epoch))

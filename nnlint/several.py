@@ -1,0 +1,37 @@
+"""What of a run makes sense where several processes run the script together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nnlint.capture.plan import Continuation
+from nnlint.failures import describe
+from nnlint.finding import NotRun
+from nnlint.rule import Rule
+
+# What these measure, each rank measures alike on its own share. The others call the model by themselves, or
+# compare data that no single rank has.
+_TOGETHER = frozenset({"fit", "first_loss", "health", "epochs"})
+# It looks for more first steps, by forking.
+_FORKING = frozenset({"later"})
+
+
+def together(rules: Sequence[Rule], target: str) -> tuple[list[Rule], list[NotRun]]:
+    """The rules that judge such a run, and why the others do not."""
+    kept: list[Rule] = []
+    skipped: list[NotRun] = []
+    for rule in rules:
+        if "E" not in rule.page.tiers:
+            why = "the step of several processes is not recorded as a graph"
+        elif not all(sensible(entry) for entry in rule.continuations if set(entry.meters) != _FORKING):
+            why = "is asked of one process only: run the script without --nproc-per-node"
+        else:
+            kept.append(rule)
+            continue
+        skipped.append(NotRun(describe(rule), why, target))
+    return kept, skipped
+
+
+def sensible(continuation: Continuation) -> bool:
+    """Whether all that it measures means the same in each of several processes."""
+    return _TOGETHER.issuperset(continuation.meters)
