@@ -74,21 +74,22 @@ def capture(name: str = "train") -> Capture:
     health, fit, ramp = _health(name), _fit(name, falling), _ramp()
     first = FirstLoss(CHANCE + 0.01, False, None, (), (Term(None, CHANCE + 0.01, True, CHANCE),))
     trajectories = (
-        _trajectory(REAL.name, falling, health=health),
-        _trajectory(TEN.name, [loss / 2 for loss in falling], fit=fit),
-        _trajectory(ZEROED.name, flat),
-        _trajectory(PLAIN.name, [loss / 3 for loss in falling]),
-        _trajectory(name, falling),
-        _trajectory(RAMP.name, list(ramp.losses), ramp=ramp),
-        _trajectory(FIRST.name, falling[:1], first_loss=first, preview=_preview(name)),
-        _trajectory(graphs.FEW.name, falling[:1], graph=graphs.Recording(nodes.to_json(_graph(name)))),
+        trajectory(REAL.name, falling, health=health),
+        trajectory(TEN.name, [loss / 2 for loss in falling], fit=fit),
+        trajectory(ZEROED.name, flat),
+        trajectory(PLAIN.name, [loss / 3 for loss in falling]),
+        trajectory(name, falling),
+        trajectory(RAMP.name, list(ramp.losses), ramp=ramp),
+        trajectory(FIRST.name, falling[:1], first_loss=first, preview=_preview(name)),
+        trajectory(graphs.FEW.name, falling[:1], graph=graphs.Recording(nodes.to_json(_graph(name)))),
     )
     return Capture(
         first_step=_first_step(name), trajectories={entry.name: entry for entry in trajectories}, seconds=12.0
     )
 
 
-def _trajectory(name: str, losses: list[float], **measured: object) -> Trajectory:
+def trajectory(name: str, losses: list[float], **measured: object) -> Trajectory:
+    """A continuation with these losses, and with what its meters have found."""
     steps = tuple(Step(loss, loss / 2, 0) for loss in losses)
     found = tuple(Measurement(meter, to_json(value)) for meter, value in measured.items())
     return Trajectory(name, "none", steps, "steps", 1.0, found)

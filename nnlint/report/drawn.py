@@ -67,6 +67,10 @@ def svg(drawn: Figure) -> str:
     drawn.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     markup = text.getvalue()
     markup = markup[markup.index("<svg") :].replace(_TEXT, "var(--soft)")
+    # Nothing refers to these, and other figures of the page have the same; what is referred to is a hash.
+    markup = re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", markup)
+    # Each text stands in a comment before it, too.
+    markup = re.sub(r"<!--.*?-->\s*", "", markup, flags=re.DOTALL)
     head, _, rest = markup.partition(">")
     head = re.sub(r' (width|height)="[^"]*"', "", head)
     return f"{head}>{rest}"
