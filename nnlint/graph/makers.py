@@ -21,11 +21,6 @@ JOINS = frozenset({"cat", "stack"})
 PRODUCTS = frozenset({"addmm", "mm", "bmm", "baddbmm", "convolution", "linear", "mkldnn_linear"})
 PROBABILITIES = frozenset({"_softmax", "sigmoid", "hardsigmoid"})
 LOG_PROBABILITIES = frozenset({"_log_softmax", "log_sigmoid_forward"})
-# How the user calls them.
-SPOKEN = {
-    "_softmax": "softmax", "_log_softmax": "log_softmax", "hardsigmoid": "hard sigmoid", "relu": "ReLU",
-    "log_sigmoid_forward": "logsigmoid", "linalg_vector_norm": "norm",
-}  # fmt: skip
 
 
 def makers(step: GraphStep, ref: Ref, also: frozenset[str] = frozenset()) -> list[Ref]:
@@ -98,9 +93,3 @@ def learned(step: GraphStep, ref: Ref) -> bool:
     if not node.grad:
         return False
     return any(step.nodes[index].op == "parameter" for index in step.behind_grad(ref.node))
-
-
-def spoken(step: GraphStep, ref: Ref) -> str:
-    """The operator as the user calls it."""
-    operator = step.operator(ref.node)
-    return SPOKEN.get(operator, operator.strip("_"))

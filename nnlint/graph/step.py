@@ -26,6 +26,10 @@ SAME_NUMBERS = frozenset(
 )  # fmt: skip
 
 
+_SPOKEN = {
+    "relu": "ReLU", "log_sigmoid_forward": "logsigmoid", "linalg_vector_norm": "norm", "mm": "matmul",
+    "bmm": "matmul", "addmm": "linear", "_local_scalar_dense": "item", "_to_copy": "to",
+}  # fmt: skip
 _HELD = frozenset({"parameter", "buffer", "constant"})
 
 
@@ -198,7 +202,12 @@ class GraphStep:
         if name is None:
             # A cast or a copy of something with a name is called the same.
             name = self.words.name(self._copied(ref))
-        return f"`{name}`" if name else f"the result of `{self.operator(ref.node)}`"
+        return f"`{name}`" if name else f"the result of `{self.spoken(ref.node)}`"
+
+    def spoken(self, index: int) -> str:
+        """The operator as the user calls it."""
+        operator = self.operator(index)
+        return _SPOKEN.get(operator, operator.strip("_"))
 
     def _copied(self, ref: Ref) -> Ref:
         while self.operator(ref.node) in ("alias", "clone", "contiguous", "detach", "_to_copy", "lift_fresh"):

@@ -9,7 +9,7 @@ import libcst as cst
 
 from nnlint.finding import Applicability, Severity
 from nnlint.graph.criteria import criteria
-from nnlint.graph.makers import made_by, spoken
+from nnlint.graph.makers import made_by
 from nnlint.rule import Draft, Problem, Removal, Replacement, Rule, Sighting
 from nnlint.static.rewrite import code_of, lines_of, operand
 from nnlint.static.scores import Loss, losses_of, surely
@@ -64,7 +64,7 @@ class ActivationBeforeCrossEntropy(Rule):
                 if step.nodes[made.node].grad:
                     yield Sighting(
                         step.nodes[made.node].place,
-                        MESSAGE.format(what=spoken(step, made), name=step.called(loss.prediction)),
+                        MESSAGE.format(what=step.spoken(made.node), name=step.called(loss.prediction)),
                         related=related,
                     )
 

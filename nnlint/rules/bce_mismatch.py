@@ -59,6 +59,6 @@ class BceMismatch(Rule):
             for made in makers.made_by(step, loss.prediction, *makers.PROBABILITIES, "relu"):
                 yield Sighting(
                     step.nodes[made.node].place,
-                    SQUASHED.format(what=makers.spoken(step, made), name=step.called(loss.prediction)),
+                    SQUASHED.format(what=step.spoken(made.node), name=step.called(loss.prediction)),
                     related=((step.nodes[loss.node].place, "the loss"),),
                 )

@@ -65,7 +65,7 @@ class KlDivMisuse(Rule):
             name, target = step.called(loss.prediction), step.called(loss.target)
             for made in makers.surely(step, loss.prediction, lambda made: _is_no_log(step, made))[:1]:
                 raw = makers.is_raw(step, made)
-                given = "raw scores" if raw else f"probabilities ({makers.spoken(step, made)})"
+                given = "raw scores" if raw else f"probabilities ({step.spoken(made.node)})"
                 yield Sighting(
                     place,
                     NO_LOGARITHM.format(name=name, given=given),

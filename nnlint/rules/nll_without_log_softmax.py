@@ -56,6 +56,6 @@ class NllWithoutLogSoftmax(Rule):
             for made in makers.made_by(step, loss.prediction, "_softmax", "sigmoid"):
                 yield Sighting(
                     step.nodes[made.node].place,
-                    PROBABLE.format(what=makers.spoken(step, made), name=name),
+                    PROBABLE.format(what=step.spoken(made.node), name=name),
                     related=((place, "the loss"),),
                 )

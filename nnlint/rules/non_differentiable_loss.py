@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.experiments.first_loss import FIRST_LOSS, FirstLoss
-from nnlint.graph.makers import spoken
-from nnlint.graph.nodes import Ref
 from nnlint.graph.ways import cuts
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.gradients import LEAVES, gradient_path
@@ -41,7 +39,7 @@ class NonDifferentiableLoss(Rule):
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
         for loss in step.losses:
             for index in cuts(step, loss.ref):
-                operator = spoken(step, Ref(index))
+                operator = step.spoken(index)
                 cut = "leaves the graph" if operator in ("detach", "lift_fresh") else "has no gradient"
                 yield Sighting(
                     step.nodes[index].place,

@@ -51,21 +51,22 @@ def sightings(step: GraphStep) -> Iterator[tuple[str, Sighting]]:
                 yield rule.page.name, sighting
 
 
+# What a model of the zoo does wrong to show its operators.
+MEANT = {"highway_gates": "unsafe-log"}
 ABOUT_SAMPLES = {"cross-batch", *OWNERS.values(), "loss-broadcast"}
 
 
 @pytest.mark.parametrize("name", [*CLEAN, *CONTEXT])
 def test_nothing_is_said_of_a_clean_model(name: str) -> None:
-    case = {**CLEAN, **CONTEXT}[name]()
-    found = [entry for entry in sightings(step_of(case)) if entry[0] in ABOUT_SAMPLES]
+    step = step_of({**CLEAN, **CONTEXT}[name]())
+    found = [entry for entry in sightings(step) if entry[0] != MEANT.get(name)]
     assert found == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
 def test_nothing_is_said_of_a_library_model(name: str) -> None:
-    found = [entry for entry in sightings(step_of(SLOW[name]())) if entry[0] in ABOUT_SAMPLES]
-    assert found == []
+    assert list(sightings(step_of(SLOW[name]()))) == []
 
 
 @pytest.mark.parametrize("name", BUGGY)

@@ -316,7 +316,7 @@ def nano_gpt() -> Case:
         q, k, v = (part.view(b, t, 2, c // 2).transpose(1, 2) for part in (q, k, v))
         att = (q @ k.transpose(-2, -1)) * (c // 2) ** -0.5
         att = att.masked_fill(torch.tril(torch.ones(t, t)) == 0, float("-inf"))
-        y = F.dropout(F.softmax(att, dim=-1), 0.1) @ v
+        y = F.dropout(F.softmax(att, dim=-1), 0.1, net.training) @ v
         fast = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return net.proj((y + fast).transpose(1, 2).contiguous().view(b, t, c))
 
