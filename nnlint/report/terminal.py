@@ -20,18 +20,21 @@ if TYPE_CHECKING:
 _BLOCKS, _ASCII = "▁▂▃▄▅▆▇█", "_.-~=+*#"
 # What is not finite has no height.
 _HOLE = "!"
-_WIDTH = 24
+_WIDTH, _NARROW = 24, 12
 # What the other columns of the two tables take at the most; the names get the rest.
-_BESIDE_LOSSES, _BESIDE_LAYERS, _LEAST_NAME = 62, 60, 16
+_BESIDE_LOSSES, _BESIDE_LAYERS, _LEAST_NAME = 58, 64, 16
+_LONGEST_NAME = 40
 # So many of each can be taken in at a glance.
 _CURVES, _LAYERS = 8, 16
 
 
-def sparkline(values: Sequence[float], low: float, high: float, marks: str = _BLOCKS) -> str:
-    """The values as heights between two bounds: at most 24 letters, each the median of its stretch."""
+def sparkline(
+    values: Sequence[float], low: float, high: float, marks: str = _BLOCKS, most: int = _WIDTH
+) -> str:
+    """The values as heights between two bounds: so many letters at most, each the median of its stretch."""
     if not values:
         return ""
-    width = min(_WIDTH, len(values))
+    width = min(most, len(values))
     edges = [round(at * len(values) / width) for at in range(width + 1)]
     letters = []
     for start, stop in itertools.pairwise(edges):
@@ -62,8 +65,8 @@ def render(seen: Capture, *, color: bool, width: int, layers: bool, encoding: st
     )  # fmt: skip
     for table in filter(None, tables):
         console.print(table)
-    for line in _sentences(seen):
-        console.print(line, markup=False, soft_wrap=True)
+    for line in _sentences(seen, marks):
+        console.print(line, soft_wrap=True)
     # Tables are padded to the right, which shows where lines are chosen.
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n\n"
 
@@ -76,12 +79,11 @@ def _can(encoding: str) -> bool:
     return True
 
 
-def _table(name: int, *columns: str) -> Table:
-    """With so much room for the names in its first column."""
+def _table(*columns: str) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("", no_wrap=True, overflow="ellipsis", max_width=max(name, _LEAST_NAME))
+    table.add_column("", no_wrap=True)
     for column in columns:
         curve = column in ("curve", "gradient", "update/weight")
         table.add_column(column, justify="left" if curve else "right", no_wrap=True)
@@ -100,11 +102,17 @@ def _losses(seen: Capture, marks: str, width: int) -> Table | None:
         return math.log(loss) if logs and math.isfinite(loss) else loss
 
     low, high = scaled(min(finite)), scaled(max(finite))
-    table = _table(width - _BESIDE_LOSSES, "updates", "first loss", "last loss", "curve")
+    table = _table("updates", "first loss", "last loss", "curve")
     for course in found:
         curve = sparkline([scaled(loss) for loss in course.losses], low, high, marks)
         losses = course.losses
-        table.add_row(_plain(course.name), str(len(losses)), f"{losses[0]:.4g}", f"{losses[-1]:.4g}", curve)
+        table.add_row(
+            _plain(course.name, width - _BESIDE_LOSSES, marks),
+            str(len(losses)),
+            f"{losses[0]:.4g}",
+            f"{losses[-1]:.4g}",
+            curve,
+        )
     if (level := courses.chance(seen)) is not None:
         table.add_row("chance", "", f"{level:.4g}", "", "")
     return table
@@ -116,19 +124,19 @@ def _layers(seen: Capture, marks: str, width: int) -> Table | None:
     weights = health.evenly(list(health.matrices(measured)), _LAYERS) if measured else []
     if not weights:
         return None
-    table = _table(width - _BESIDE_LAYERS, "first", "last", "gradient", "first", "last", "update/weight")
+    table = _table("first", "last", "gradient", "first", "last", "update/weight")
     for weight in weights:
         cells: list[str] = []
         for values in (weight.gradients, health.ratios(weight)):
             logs = [math.log(value) if value > 0 else math.nan for value in values]
             finite = [value for value in logs if math.isfinite(value)]
-            curve = sparkline(logs, min(finite), max(finite), marks) if finite else ""
+            curve = sparkline(logs, min(finite), max(finite), marks, _NARROW) if finite else ""
             cells += [f"{values[0]:.2g}", f"{values[-1]:.2g}", curve] if values else ["", "", ""]
-        table.add_row(_plain(weight.name[-40:]), *cells)
+        table.add_row(_plain(weight.name, width - _BESIDE_LAYERS, marks), *cells)
     return table
 
 
-def _sentences(seen: Capture) -> Iterator[str]:
+def _sentences(seen: Capture, marks: str) -> Iterator[str]:
     both = courses.suggested(seen)
     if both is not None:
         measured, found = both
@@ -143,11 +151,15 @@ def _sentences(seen: Capture) -> Iterator[str]:
         )
         said = [f"{share:.0%} {what}" for share, what in shares if share >= 0.5]
         if said:
-            yield f"{_plain(layer.name[-40:])}: {', '.join(said)}"
+            yield f"{_plain(layer.name, _LONGEST_NAME, marks)}: {', '.join(said)}"
 
 
-def _plain(name: str) -> str:
-    """A name without control characters and markup."""
+def _plain(name: str, most: int, marks: str) -> str:
+    """A name without control characters and markup, and not too long."""
     from rich.markup import escape
 
-    return escape("".join(letter if letter.isprintable() else "�" for letter in name))
+    blocks = marks == _BLOCKS
+    hidden, more = ("�", "…") if blocks else ("?", "...")
+    shown = [letter if letter.isprintable() and (blocks or letter.isascii()) else hidden for letter in name]
+    most = max(most, _LEAST_NAME)
+    return escape("".join(shown) if len(shown) <= most else f"{''.join(shown[: most - len(more)])}{more}")
