@@ -87,9 +87,10 @@ def each_once(findings: Sequence[Finding], rules: Sequence[Rule], near: Near) ->
     return [
         finding
         for finding in findings
-        if finding.tier is Tier.STATIC
+        if (finding.tier is Tier.STATIC and not any(_happened(finding, other) for other in findings))
         or not (
-            id(finding) not in kept
+            finding.tier is Tier.STATIC
+            or id(finding) not in kept
             # A run knows less well than the source which line is to blame, and both mean one bug.
             or (
                 finding.tier is Tier.EXPERIMENT
@@ -98,6 +99,16 @@ def each_once(findings: Sequence[Finding], rules: Sequence[Rule], near: Near) ->
             or (finding.tier is Tier.GRAPH and any(_one_bug(finding, other, built) for other in read))
         )
     ]
+
+
+def _happened(read: Finding, other: Finding) -> bool:
+    """Whether a run has shown what the source only lets one fear."""
+    return (
+        other.tier is Tier.EXPERIMENT
+        and read.code == other.code
+        and read.severity.rank > other.severity.rank
+        and (read.shown_name, read.span.start.row) == (other.shown_name, other.span.start.row)
+    )
 
 
 def _one_bug(found: Finding, other: Finding, built: Collection[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnlint.experiments.edge import HEALTH, met
 from nnlint.graph import edges
 from nnlint.graph.makers import surely as surely_made
 from nnlint.rule import Problem, Rule, Sighting
@@ -14,6 +15,7 @@ from nnlint.static.values import EventKind, Kind, Value
 from nnlint.static.zeros import in_training_graph, untaken_risks
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
@@ -29,6 +31,7 @@ COINCIDE = "{name} is 0 where two points coincide or a signal is silent, and " +
 
 class InfiniteGradientRoot(Rule):
     words = ("sqrt", "pow", "**")
+    continuations = (HEALTH,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         elsewhere = {id(value) for _, value in untaken_risks(script)}
@@ -63,6 +66,14 @@ class InfiniteGradientRoot(Rule):
             else:
                 continue
             yield Sighting(step.nodes[index].place, message.format(name=step.called(operand)))
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        for edge in met(seen, ("sqrt", "pow"), backward=True):
+            yield edge.sighting(
+                f"the root here{edge.where} was taken of exactly 0, where its gradient is infinite: every "
+                "gradient behind it is lost, and the weights with the next update, though the loss need not "
+                "show it; add a small eps inside the root, or use `torch.linalg.vector_norm`"
+            )
 
 
 def _is_root(call: Value) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnlint.experiments.edge import HEALTH, met
 from nnlint.graph import edges
 from nnlint.graph.makers import surely as surely_made
 from nnlint.rule import Problem, Rule, Sighting
@@ -13,6 +14,7 @@ from nnlint.static.values import Kind, Value
 from nnlint.static.zeros import in_training_graph, untaken_risks
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
@@ -27,6 +29,7 @@ MESSAGE = (
 
 class InverseTrigEdge(Rule):
     words = ("acos", "arccos", "asin", "arcsin", "atanh", "arctanh")
+    continuations = (HEALTH,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         elsewhere = {id(value) for _, value in untaken_risks(script)}
@@ -49,6 +52,15 @@ class InverseTrigEdge(Rule):
             ):
                 message = MESSAGE.format(name=step.called(operand), what=step.operator(index))
                 yield Sighting(step.nodes[index].place, message)
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        for backward, what in ((False, "it is not finite"), (True, "its gradient is infinite")):
+            for edge in met(seen, EDGED | {"acosh"}, backward=backward):
+                yield edge.sighting(
+                    f"`{edge.source.op}` reached the edge of its domain here{edge.where}, where {what}, and "
+                    "loss or weights are lost from there on; clamp its argument to a little less than 1 "
+                    "first, or use `torch.atan2`"
+                )
 
 
 def _is_cosine(value: Value) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnlint.experiments.edge import HEALTH, met
 from nnlint.finding import Severity
 from nnlint.graph import edges
 from nnlint.graph.nodes import Ref
@@ -12,6 +13,7 @@ from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.zeros import goes_dead, in_training_graph, untaken_risks, vanishing_divisor
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
@@ -31,6 +33,7 @@ MESSAGE = (
 
 class UnsafeDivision(Rule):
     words = ("/", "div")
+    continuations = (HEALTH,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         elsewhere = {id(value) for _, value in untaken_risks(script)}
@@ -65,4 +68,14 @@ class UnsafeDivision(Rule):
                     step.nodes[index].place,
                     MESSAGE.format(name=step.called(divisor), what=what),
                     severity=Severity.WARNING if edges.goes_dead(step, made) else Severity.INFO,
+                )
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        for edge in met(seen, ("div", "reciprocal"), backward=False):
+            if edge.ends and edge.ends[-1][0] <= 0 <= edge.ends[-1][1]:
+                low, high = edge.ends[-1]
+                yield edge.sighting(
+                    f"the divisor here{edge.where} had values from {low:.3g} to {high:.3g}, and what was "
+                    "divided by 0 is NaN or Inf, loss and weights with it from there on; add a small eps, or "
+                    "clamp the divisor"
                 )

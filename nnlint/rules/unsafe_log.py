@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from nnlint.experiments.edge import HEALTH, met
 from nnlint.graph import edges
 from nnlint.graph.makers import made_by
 from nnlint.rule import Change, Draft, Problem, Replacement, Rule, Sighting
@@ -15,6 +16,7 @@ from nnlint.static.scores import surely
 from nnlint.static.zeros import LOGARITHMS, in_training_graph, reaches_zero, untaken_risks
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
     from nnlint.static.values import Value
@@ -32,6 +34,7 @@ ZERO = (
 
 class UnsafeLog(Rule):
     words = ("log",)
+    continuations = (HEALTH,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         elsewhere = {id(value) for _, value in untaken_risks(script)}
@@ -48,11 +51,21 @@ class UnsafeLog(Rule):
             if index in elsewhere or not edges.reaches_zero(step, operand):
                 continue
             name = step.called(operand)
-            message = ZERO.format(name=name, log=f"`{step.operator(index)}` of it")
+            message = ZERO.format(name=name, log=f"`{step.spoken(index)}` of it")
             for op, stable in STABLE.items():
                 if made_by(step, operand, op, f"_{op}"):
                     message = UNDERFLOW.format(name=name, op=op, stable=stable)
             yield Sighting(step.nodes[index].place, message)
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        for edge in met(seen, edges.LOGARITHMS, backward=False):
+            low, high = edge.ends[0] if edge.ends else (0.0, 0.0)
+            made = "-inf" if low == 0 else "NaN"
+            yield edge.sighting(
+                f"`{edge.source.op}` got values from {low:.3g} to {high:.3g} here{edge.where}, so it gave "
+                f"{made}, and loss and weights are lost from there on; add a small eps or clamp them before "
+                "the logarithm, or take `F.log_softmax` or `F.logsigmoid` of the scores"
+            )
 
     def _message(self, script: ScriptModel, call: Value) -> str:
         operand = script.name_of(call.args[0], "its argument")
