@@ -20,15 +20,16 @@ def together(rules: Sequence[Rule], target: str) -> tuple[list[Rule], list[NotRu
     """The rules that judge such a run, and why the others do not."""
     kept: list[Rule] = []
     skipped: list[NotRun] = []
+    if any("G" in rule.page.tiers for rule in rules):
+        skipped.append(NotRun("graph of the first training step", "is recorded in one process only", target))
     for rule in rules:
         if "E" not in rule.page.tiers:
-            why = "the step of several processes is not recorded as a graph"
-        elif not all(sensible(entry) for entry in rule.continuations if set(entry.meters) != _FORKING):
-            why = "is asked of one process only: run the script without --nproc-per-node"
-        else:
-            kept.append(rule)
             continue
-        skipped.append(NotRun(describe(rule), why, target))
+        if all(sensible(entry) for entry in rule.continuations if set(entry.meters) != _FORKING):
+            kept.append(rule)
+        else:
+            why = "is asked of one process only: run the script without --nproc-per-node"
+            skipped.append(NotRun(describe(rule), why, target))
     return kept, skipped
 
 

@@ -64,7 +64,7 @@ class _Text:
         if self.report.not_run:
             blocks = [*blocks, "\n".join(self.not_run(entry) for entry in self.report.not_run)]
         if self.report.skipped:
-            blocks = [*blocks, "\n".join(self.skipped(entry) for entry in self.report.skipped)]
+            blocks = [*blocks, "\n".join(self.skipped())]
         ending = "\n".join(filter(None, (self.summary(), self.fixable(), self.stale())))
         return "\n\n".join([*blocks, ending]) + "\n"
 
@@ -130,8 +130,13 @@ class _Text:
     def result(self, entry: Result) -> str:
         return f"{self.paint('result:', 'blue')} {entry.what}: {entry.text}"
 
-    def skipped(self, entry: NotRun) -> str:
-        return f"{self.paint('skipped:', 'dim')} {entry.what}: {entry.why}"
+    def skipped(self) -> Iterator[str]:
+        """A line for each reason, with all that it holds for."""
+        reasons: dict[str, list[str]] = {}
+        for entry in self.report.skipped:
+            reasons.setdefault(entry.why, []).append(entry.what)
+        for why, what in reasons.items():
+            yield f"{self.paint('skipped:', 'dim')} {', '.join(what)}: {why}"
 
     def summary(self) -> str:
         """What was found in how many files."""
