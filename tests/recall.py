@@ -37,6 +37,8 @@ class Operator(Protocol):
     def plant(self, script: Script) -> Iterator[Mutant]:
         """The script with the bug, once for each place where it can be planted."""
 
+    # It may also have `INSTEAD`: names of rules that may say it in this rule's place.
+
 
 @dataclass(frozen=True)
 class Result:
@@ -103,13 +105,14 @@ def _planted(operator: Operator, scripts: Sequence[Script], most: int) -> Iterat
 
 def measure(name: str, operator: Operator, most: int = _ALL) -> Result:
     """Which of the mutants the rule finds, and where."""
-    linter = Linter.load(Config(select=(name,)))
+    names = {name, *getattr(operator, "INSTEAD", ())}
+    linter = Linter.load(Config(select=tuple(names)))
     missed, misplaced = [], []
     planted = mutants(operator, most)
     for mutant in planted:
         report = linter.check_text(mutant.text, "script.py")
         assert not report.not_run, report.not_run
-        rows = {finding.span.start.row for finding in report.findings if finding.name == name}
+        rows = {finding.span.start.row for finding in report.findings if finding.name in names}
         if not rows:
             missed.append(mutant)
         elif not rows & mutant.rows:

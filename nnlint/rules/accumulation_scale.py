@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule
+from nnlint.static.state import roots
+from nnlint.static.torch_api import LOSSES
 from nnlint.static.totals import reduced
 from nnlint.static.updates import GRADIENTS, Update, every_nth, touches, updates, writes_gradients
 from nnlint.static.values import Event, EventKind, Frame, Kind, Value
@@ -71,7 +73,8 @@ def _divisor(test: Value, loop: Frame) -> Value | None:
     counted = next((part for part in (test, *test.args) if part.op == "remainder"), None)
     if test.op not in {"eq", "not"} or counted is None or len(counted.args) != 2:
         return None
-    indices = [part for part in counted.args[0].graph() if part.op == "index"]
+    counters = counted.args[0].graph(lambda part: part.op == "index")
+    indices = [part for part in counters if part.op == "index"]
     element = loop.value.element if loop.value is not None else None
     own = {id(part) for part in (element, *(element.args if element is not None else ())) if part is not None}
     if not indices or any(id(index) not in own for index in indices):
@@ -97,7 +100,13 @@ def _scaled(script: ScriptModel, update: Update) -> bool:
     others = [event for event in steps if event.call.node is not update.step.call.node]
     if any(touches(event.target, update.optimizer) for event in others):
         return True
-    return any(part.op == "div" for part in update.optimizer.graph())
+    # The rate, not what the optimizer was given to train.
+    options = (
+        value
+        for optimizer in roots(update.optimizer)
+        for value in (*optimizer.args[1:], *optimizer.kwargs.values())
+    )
+    return any(part.op == "div" for value in options for part in value.graph())
 
 
 def _is_mean(script: ScriptModel, loss: Value) -> bool:
@@ -108,7 +117,8 @@ def _is_mean(script: ScriptModel, loss: Value) -> bool:
         model = loss.args[0].receiver
         return model is not None and model.op.startswith("transformers.")
     scaled = any(
-        part.op in {"mul", "div", "mul_", "div_"} for part in loss.graph(lambda part: "loss" in part.op)
+        part.op in {"mul", "div", "mul_", "div_"}
+        for part in loss.graph(lambda part: "loss" in part.op or part.op in LOSSES)
     )
     return not scaled and reduced(script, loss) == "mean"
 

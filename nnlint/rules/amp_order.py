@@ -46,7 +46,9 @@ class AmpOrder(Rule):
         if (
             scaled is None
             or scaled is through
-            or any(e.kind in {EventKind.UNSCALE, EventKind.OPAQUE} for e in between)
+            or any(event.kind is EventKind.OPAQUE for event in between)
+            # Gradients that were unscaled by hand may be stepped on directly.
+            or (scaled and any(event.kind is EventKind.UNSCALE for event in between))
         ):
             return None
         name = script.name_of(update.optimizer, "optimizer")

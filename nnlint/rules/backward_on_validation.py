@@ -10,7 +10,7 @@ from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule
 from nnlint.static.evaluation import speaks_of_evaluation
 from nnlint.static.loops import DataPass
-from nnlint.static.splits import EVALUATION, TRAIN, loaders_behind, role_in_name, split_of
+from nnlint.static.splits import EVALUATION, LOADER, TRAIN, loaders_behind, role_in_name, split_of
 from nnlint.static.updates import same_object
 from nnlint.static.values import Event, EventKind, Kind, Value
 
@@ -27,6 +27,7 @@ class BackwardOnValidation(Rule):
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         passes = [found for found in script.passes if found.looped and loaders_behind(found.iterable)]
         told: set[int] = set()
+        yield from self._wrong_loader(script, passes)
         for held in passes:
             backward, step = _trains(held)
             if backward is None or backward.call.node is None or held.of(EventKind.GRAD):
@@ -61,6 +62,44 @@ class BackwardOnValidation(Rule):
                     severity=Severity.WARNING,
                     related=related,
                 )
+
+    def _wrong_loader(self, script: ScriptModel, passes: list[DataPass]) -> Iterator[Problem]:
+        """Training runs over the held-out loader, and nothing over the one made for training."""
+        used = {id(loader) for held in passes for loader in loaders_behind(held.iterable)}
+        idle = [
+            loader
+            for loader in script.calls_of(LOADER)
+            if role_in_name(loader.name) == TRAIN
+            and id(loader) not in used
+            and not _handed_on(script, loader)
+        ]
+        for held in passes if len(idle) == 1 else ():
+            loaders = loaders_behind(held.iterable)
+            backward, step = _trains(held)
+            if backward is None or step is None or backward.call.node is None or len(loaders) != 1:
+                continue
+            evaluated = next(
+                (o for o in passes if not o.trains and loaders_behind(o.iterable) == loaders), None
+            )
+            if role_in_name(loaders[0].name) == EVALUATION and evaluated is not None:
+                name = loaders[0].name
+                yield self.problem(
+                    backward.call.node,
+                    f"this trains on `{name}`, on which it is evaluated as well, and nothing runs over "
+                    f"`{idle[0].name}`: the figures are those of the training data; train on "
+                    f"`{idle[0].name}`",
+                    related=((held.frame.node, f"runs over `{name}`"), (evaluated.frame.node, "evaluates")),
+                )
+                return
+
+
+def _handed_on(script: ScriptModel, loader: Value) -> bool:
+    """Whether something may run over it that the file does not show."""
+    return any(
+        value is loader and call.op not in {"builtins.len", "builtins.print"}
+        for call in script.calls
+        for value in (*call.args, *call.kwargs.values())
+    ) or any(fact.value is loader and fact.kind in {"return", "subscript"} for fact in script.facts)
 
 
 def _trains(held: DataPass) -> tuple[Event | None, Event | None]:

@@ -53,11 +53,20 @@ class ConditionalStep(Rule):
 
     def _discards(self, update: Update, test: object) -> bool:
         """Whether each turn computes gradients and clears them, but only some turns step."""
-        gradients = update.before(*GRADIENTS)
-        backward = gradients[-1]
+        clears = [e for e in update.before(EventKind.ZERO_GRAD) if touches(e.target, update.optimizer)]
+        since = clears[-1].time if clears else -1
+        # `autograd.grad` adds to no `.grad`, and an inner loop is another network's turn.
+        backwards = [
+            event
+            for event in update.before(EventKind.BACKWARD)
+            if event.time > since and event.frame.loop() is update.round
+        ]
+        if len(backwards) != 1:
+            return False
+        backward = backwards[0]
         if any(frame is test for frame in backward.frame.chain()):
             return False
-        if every_nth(backward.frame, update.round) is not None or len(gradients) > 1:
+        if every_nth(backward.frame, update.round) is not None:
             return False
         steps = [
             event

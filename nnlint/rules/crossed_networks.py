@@ -10,7 +10,7 @@ from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.reach import held, may_reach, parts
 from nnlint.static.rivals import Turn, foreign_gradients, turns
 from nnlint.static.state import roots
-from nnlint.static.updates import constructed, touches, writes_gradients
+from nnlint.static.updates import constructed, covers, touches, writes_gradients
 from nnlint.static.values import Event, EventKind, Kind, Value
 
 if TYPE_CHECKING:
@@ -96,9 +96,9 @@ class CrossedNetworks(Rule):
     def _never_stepped(self, script: ScriptModel, told: set[int]) -> Iterator[Problem]:
         """An optimizer that is cleared in the loop in which others step, and never steps itself."""
         stepped = [e for e in script.events_of(EventKind.STEP) if e.target is not None]
-        for clear in script.events_of(EventKind.ZERO_GRAD):
-            optimizer, loop = clear.target, clear.frame.loop()
-            if optimizer is None or loop is None or clear.call.node is None or id(optimizer) in told:
+        for clear, optimizer in _cleared(script):
+            loop = clear.frame.loop()
+            if loop is None or clear.call.node is None or id(optimizer) in told:
                 continue
             if optimizer.kind is not Kind.OPTIMIZER or not constructed(optimizer) or not held(optimizer):
                 continue
@@ -120,6 +120,17 @@ class CrossedNetworks(Rule):
                 f"trained; call `{name}.step()` after its `backward()`",
                 related=tuple((e.call.node, "the optimizer that steps") for e in others[:2] if e.call.node),
             )
+
+
+def _cleared(script: ScriptModel) -> Iterator[tuple[Event, Value]]:
+    """What clears gradients, and whose: an optimizer's own, or those of a network that one surely holds."""
+    for clear in script.events_of(EventKind.ZERO_GRAD):
+        if clear.target is None:
+            continue
+        if clear.target.kind is Kind.MODULE:
+            yield from ((clear, one) for one in script.optimizers if covers(clear.target, one))
+        else:
+            yield clear, clear.target
 
 
 def _hidden(script: ScriptModel, turn: Turn) -> bool:

@@ -245,9 +245,12 @@ def _meant(script: ScriptModel, module: Value) -> bool:
         return False
     if not built_here(module) or not has_weights(module) or _lazily(module):
         return False
+    trained = max((event.time for event in script.events_of(EventKind.BACKWARD)), default=0)
     for event in script.events:
         if event.kind not in (EventKind.FREEZE, EventKind.LOAD_STATE, EventKind.OPAQUE, EventKind.EVAL):
             continue
+        if event.kind is EventKind.EVAL and event.time > trained:
+            continue  # it is looked at when all is over
         if event.target is not None and any(
             part is module for part in (*roots(event.target), *touched(event))
         ):

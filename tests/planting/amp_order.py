@@ -16,7 +16,8 @@ def plant(script: Script) -> Iterator[Mutant]:
         yield script.mutant(script.replace(site.node, script.filled("_l.backward()", site)), also=steps)
         for found in script.find("_s.update()"):
             yield script.mutant(script.drop(script.statement(found.node)), at=[*steps, *made])
-        for found in script.find("_s.step(_o)"):
+        unscaled = list(script.find("_s.unscale_(...)", within=script.function(here)))
+        for found in [] if unscaled else script.find("_s.step(_o)"):
             yield script.mutant(script.replace(found.node, script.filled("_o.step()", found)), also=[here])
         block = script.block(here)
         previous = block[block.index(here) - 1]

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 from planted import Mutant, Script, Site
 
+# Gradients that pile up, and a network that nobody holds, are found as what they are.
+INSTEAD = ("missing-zero-grad", "optimizer-misses-parameters")
+
 
 def plant(script: Script) -> Iterator[Mutant]:
     makers = [
@@ -22,7 +25,12 @@ def plant(script: Script) -> Iterator[Mutant]:
     groups: dict[object, list[Site]] = {}
     for found in makers:
         groups.setdefault(script.function(found.node), []).append(found)
-    steps = [found.node for found in script.find("_o.step()", "_l.backward(...)")]
+    steps = [
+        found.node
+        for found in script.find(
+            "_o.step()", "_l.backward(...)", "_m.zero_grad(...)", "_m = _c().to(_d)", "_a, _b = _c(), _d()"
+        )
+    ]
     for group in groups.values():
         for one, other in itertools.permutations(group, 2):
             name, wrong = (script.source(item.bound["_m"]) for item in (one, other))
