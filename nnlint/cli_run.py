@@ -118,7 +118,8 @@ def run(
         (what.target,), select, extend_select, ignore, output_format, config, isolated
     )
     cli_shown.check(report_file, board_folder)
-    also = wanted(only, skip) if report_file is not None or board_folder is not None else ()
+    looked_at = report_file is not None or board_folder is not None or settings.output_format == "html"
+    also = wanted(only, skip) if looked_at else ()
     try:
         capacity = capacities(varied) if varied is not None else None
         other = against(reference) if reference is not None else None
@@ -138,7 +139,9 @@ def run(
         show_output(seen.output)
     if settings.output_format == "text":
         cli_shown.curves(seen, layers=what.verbose)
-    click.echo(render(report, color=wants_color()), nl=False, color=True)
+    page = settings.output_format == "html"
+    text = cli_shown.page(report, seen) if page else render(report, color=wants_color())
+    click.echo(text, nl=False, color=True)
     cli_shown.write(report, seen, report_file, board_folder)
     status = report.status(settings.fail_on)
     sys.exit(0 if status == 1 and exit_zero else status)

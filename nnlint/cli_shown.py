@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import sys
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nnlint.options import fail, wants_color
+from nnlint.options import fail, require, wants_color
 
 if TYPE_CHECKING:
     from nnlint.capture.supervise import Capture
@@ -19,11 +18,6 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-# What each needs, by the names of the modules, and the extra that brings it.
-_NEEDS = {
-    "report": ("jinja2", "markdown_it", "matplotlib"),
-    "tensorboard": ("tensorboard",),
-}
 # A table in a file is as wide as most terminals are.
 _WIDTH = 100
 
@@ -49,10 +43,10 @@ def shown(command: _Command) -> _Command:
 
 def check(report_file: Path | None, board_folder: Path | None) -> None:
     """End nnlint before the script is run if what it shows could not be written."""
-    for option, wanted in (("report", report_file), ("tensorboard", board_folder)):
-        missing = [name for name in _NEEDS[option] if importlib.util.find_spec(name) is None]
-        if wanted is not None and missing:
-            fail(f"--{option} needs {' and '.join(missing)}: pip install 'nnlint[{option}]'")
+    if report_file is not None:
+        require("report", "--report")
+    if board_folder is not None:
+        require("tensorboard", "--tensorboard")
     if report_file is not None and not report_file.absolute().parent.is_dir():
         fail(f"{report_file}: there is no folder {report_file.absolute().parent}")
 
@@ -82,13 +76,18 @@ def write(report: Report, seen: Capture, report_file: Path | None, board_folder:
         click.echo(f"Written to {folder}: see it with `tensorboard --logdir {board_folder}`", err=True)
 
 
-def _page(path: Path, report: Report, seen: Capture) -> None:
+def page(report: Report, seen: Capture) -> str:
+    """The page, with the command that has led to it."""
     from nnlint.report.document import build
 
-    page = build(report, seen, ["nnlint", *sys.argv[1:]])
+    return build(report, seen, ["nnlint", *sys.argv[1:]])
+
+
+def _page(path: Path, report: Report, seen: Capture) -> None:
+    text = page(report, seen)
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        unfinished.write_text(page, encoding="utf-8", errors="replace")
+        unfinished.write_text(text, encoding="utf-8", errors="replace")
         unfinished.replace(path)
     except OSError as error:
         fail(f"{path}: {error.strerror or error}")

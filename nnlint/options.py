@@ -78,6 +78,8 @@ def output(command: _Command) -> _Command:
     )(command)
 
 
+# By extra, the modules that it brings and that cannot be done without.
+_EXTRAS = {"report": ("jinja2", "markdown_it", "matplotlib"), "tensorboard": ("tensorboard",)}
 # How the help of `check` groups its options; what is in no group comes last.
 _GROUPS = {
     "Rules": ("select", "extend_select", "ignore"),
@@ -136,6 +138,8 @@ def load_linter(
         if settings.output_format not in reporter_names():
             names = ", ".join(reporter_names())
             raise ConfigError(f"{settings.path}: `output-format` must be one of {names}")
+        if settings.output_format == "html":
+            require("report", "the format html")
         known = settings.baseline if baseline is None else baseline and str(Path(baseline).absolute())
         return Linter.load(replace(settings, baseline=known)), settings
     except (BaselineError, ConfigError, RegistryError, SelectorError) as error:
@@ -161,6 +165,14 @@ def wants_color(err: bool = False) -> bool:
     if os.environ.get("FORCE_COLOR"):
         return True
     return (sys.stderr if err else sys.stdout).isatty() and os.environ.get("TERM") != "dumb"
+
+
+def require(extra: str, what: str) -> None:
+    """End nnlint if a module is missing that this extra brings, and that is what it needs."""
+    from importlib.util import find_spec
+
+    if missing := [name for name in _EXTRAS[extra] if find_spec(name) is None]:
+        fail(f"{what} needs {' and '.join(missing)}: pip install 'nnlint[{extra}]'")
 
 
 def fail(message: str) -> NoReturn:

@@ -10,6 +10,7 @@ from looking import capture, report
 from support import CHECKOUT, nnlint
 
 from nnlint import cli_shown
+from nnlint.options import load_linter
 
 
 @pytest.mark.parametrize(("option", "module"), [("report", "matplotlib"), ("tensorboard", "tensorboard")])
@@ -28,6 +29,17 @@ def test_what_is_missing_is_said_before_the_run(
     assert ended.value.code == 2
     assert capsys.readouterr().err == f"nnlint: --{option} needs {module}: pip install 'nnlint[{option}]'\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_format_html_says_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jinja2" else find(name))
+    with pytest.raises(SystemExit):
+        load_linter(("-",), (), (), (), "html", None, isolated=True)
+    message = "nnlint: the format html needs jinja2: pip install 'nnlint[report]'\n"
+    assert capsys.readouterr().err == message
 
 
 def test_a_folder_that_is_not_there_is_said_before_the_run(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from nnlint.finding import Report
 
 
@@ -10,4 +12,4 @@ def render(report: Report, *, color: bool = False) -> str:
     del color
     from nnlint.report.document import build
 
-    return build(report)
+    return build(report, command=["nnlint", *sys.argv[1:]])
