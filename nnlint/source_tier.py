@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from nnlint import fixes
 from nnlint.failures import describe, one_line
@@ -16,6 +16,11 @@ from nnlint.static.source import Source, SourceError
 if TYPE_CHECKING:
     import libcst as cst
 
+    from nnlint.static.positions import Place
+
+    # Problems, the places of their nodes, and what went wrong.
+    _Told: TypeAlias = tuple[list[tuple[Rule, Problem]], Mapping[cst.CSTNode, Place], list[NotRun]]
+
 
 def may_speak(rule: Rule, text: str) -> bool:
     """Whether one of the words that the rule needs stands in the text."""
@@ -24,37 +29,14 @@ def may_speak(rule: Rule, text: str) -> bool:
 
 def run(rules: Sequence[Rule], source: Source) -> tuple[list[Finding], list[NotRun]]:
     """The findings of each rule; one that fails is reported and stops none of the others."""
-    from nnlint.static.gate import silent
-    from nnlint.static.model import ScriptModel
-
-    if silent(rules, source):
-        return [], []
-    if not rules:
-        # Parsed all the same: a broken file that no rule has words for must not pass as clean.
-        source.parse()
-        return [], []
-
-    not_run: list[NotRun] = []
-    problems: list[tuple[Rule, Problem]] = []
-    try:
-        script = ScriptModel(source)
-    except SourceError:
-        raise
-    # A bug of ours, or nesting beyond Python's stack: this file is not checked, the others are.
-    except Exception as error:
-        return [], [NotRun("static tier", one_line(error), source.filename)]
-    for rule in rules:
-        try:
-            problems.extend([(rule, problem) for problem in rule.check_source(script)])
-        except Exception as error:  # noqa: PERF203 - one rule's failure must not stop the next
-            not_run.append(NotRun(describe(rule), one_line(error), source.filename))
-    if not problems:
-        return [], not_run
-    try:
-        # Problems speak of nodes, findings of places: all places of a file are computed in one go.
-        places = script.positions([node for _, problem in problems for node in _nodes(problem)])
-    except Exception as error:
-        return [], [*not_run, NotRun("static tier", one_line(error), source.filename)]
+    told = glimpse(rules, source)
+    if told is None:
+        if not rules:
+            # Parsed all the same: a broken file that no rule has words for must not pass as clean.
+            source.parse()
+            return [], []
+        told = _read(rules, source)
+    problems, places, not_run = told
     spans = {
         node: Span.of(start[0], start[1] + 1, end[0], end[1] + 1) for node, (start, end) in places.items()
     }
@@ -69,6 +51,51 @@ def run(rules: Sequence[Rule], source: Source) -> tuple[list[Finding], list[NotR
             why = "reported a node that is not in the file's tree"
             not_run.append(NotRun(describe(rule), why, source.filename))
     return list(findings.values()), not_run
+
+
+def glimpse(rules: Sequence[Rule], source: Source) -> _Told | None:
+    """What the rules say of a sketch of the file: all that there is to say, at a fraction of a parse.
+
+    None where that is not certain: a rule fails, or asks for white space, or for what the sketch cannot tell.
+    """
+    from nnlint.static.model import ScriptModel
+    from nnlint.static.sketch import sketch
+
+    try:
+        source.refuse_deep_nesting()
+        drawn = sketch(source.text)
+        if not rules:
+            return [], {}, []
+        script = ScriptModel(source, drawn)
+        problems = [(rule, problem) for rule in rules for problem in rule.check_source(script)]
+        return problems, script.positions(_all_nodes(problems)), []
+    except Exception:  # of whatever kind: libcst's tree meets it again, if it is one
+        return None
+
+
+def _read(rules: Sequence[Rule], source: Source) -> _Told:
+    """What the rules say of libcst's tree."""
+    from nnlint.static.model import ScriptModel
+
+    not_run: list[NotRun] = []
+    problems: list[tuple[Rule, Problem]] = []
+    try:
+        script = ScriptModel(source)
+    except SourceError:
+        raise
+    # A bug of ours, or nesting beyond Python's stack: this file is not checked, the others are.
+    except Exception as error:
+        return [], {}, [NotRun("static tier", one_line(error), source.filename)]
+    for rule in rules:
+        try:
+            problems.extend([(rule, problem) for problem in rule.check_source(script)])
+        except Exception as error:  # noqa: PERF203 - one rule's failure must not stop the next
+            not_run.append(NotRun(describe(rule), one_line(error), source.filename))
+    try:
+        # Problems speak of nodes, findings of places: all places of a file are computed in one go.
+        return problems, script.positions(_all_nodes(problems)) if problems else {}, not_run
+    except Exception as error:
+        return [], {}, [*not_run, NotRun("static tier", one_line(error), source.filename)]
 
 
 def _finding(
@@ -87,6 +114,10 @@ def _finding(
         related=tuple(Related(message, filename, spans[node]) for node, message in problem.related),
         evidence=problem.evidence,
     )
+
+
+def _all_nodes(problems: Iterable[tuple[Rule, Problem]]) -> list[cst.CSTNode]:
+    return [node for _, problem in problems for node in _nodes(problem)]
 
 
 def _nodes(problem: Problem) -> Iterator[cst.CSTNode]:

@@ -51,6 +51,8 @@ class ScriptModel:
 
     def positions(self, nodes: Iterable[cst.CSTNode]) -> dict[cst.CSTNode, Place]:
         """node -> ((row, column), (end row, end column)); rows from 1, columns from 0."""
+        if self.sketch is not None:
+            return {node: self.sketch.place(node) for node in nodes}
         return positions(self.module, nodes)
 
     def text(self, node: cst.CSTNode | None, limit: int = 60) -> str:

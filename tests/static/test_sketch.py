@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import libcst as cst
 import pytest
 from support import CHECKOUT
 
+from nnlint.static.positions import Place, positions
 from nnlint.static.sketch import Sketch, SketchError, sketch
 from nnlint.static.walk import fields_of, same_code
 
@@ -129,6 +131,23 @@ def misquoted(found: Sketch, module: cst.Module) -> Iterator[str]:
         yield "nothing at all"
 
 
+def misplaced(found: Sketch, module: cst.Module) -> list[str]:
+    """What stands elsewhere than the sketch says."""
+    stack: list[tuple[Any, Any]] = [(found.module, module)]
+    said: dict[cst.CSTNode, Place] = {}
+    while stack:
+        drawn, parsed = stack.pop()
+        if isinstance(parsed, (list, tuple)):
+            stack.extend(zip(drawn, parsed, strict=True))
+        elif isinstance(parsed, cst.CSTNode):
+            stack.extend((getattr(drawn, name), getattr(parsed, name)) for name in fields_of(type(parsed)))
+            with contextlib.suppress(SketchError):
+                said[parsed] = found.place(drawn)
+    right = positions(module, said)
+    wrong = [f"{node}: {place}, not {right[node]}" for node, place in said.items() if place != right[node]]
+    return wrong if said else ["nothing at all"]
+
+
 def read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
@@ -141,6 +160,7 @@ def test_a_sketch_is_libcsts_tree_without_white_space(text: str) -> None:
     found = sketch(text)
     assert list(differences(found.module, module)) == []
     assert list(misquoted(found, module)) == []
+    assert misplaced(found, module) == []
 
 
 @pytest.mark.parametrize(
@@ -151,6 +171,10 @@ def test_the_comparison_can_fail(before: str, after: str) -> None:
     found, module = sketch(f"y = {before}\n"), cst.parse_module(f"y = {after}\n")
     assert list(differences(found.module, module))
     assert list(misquoted(found, module))
+
+
+def test_the_comparison_of_places_can_fail() -> None:
+    assert misplaced(sketch("y = 1 +  2\n"), cst.parse_module("y = 1 + 2\n"))
 
 
 @pytest.mark.parametrize(

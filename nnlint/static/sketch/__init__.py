@@ -1,10 +1,10 @@
 """A sketch of libcst's tree, drawn from Python's own: the same nodes, without white space and comments.
 
 CPython parses a file in a tenth of the time that libcst takes, and making libcst's nodes of the result takes
-another tenth. So every file is read as a sketch first; libcst parses only those on which a rule then has
-something to say, and only that second reading is reported. What is code is the same in both trees
-(`tests/static/test_sketch.py` holds them side by side), so a rule that is silent on the one is silent on the
-other, as long as it asks no node for its white space, parentheses or comments.
+another tenth. So every file is read as a sketch first. libcst parses only where that is not enough: the file
+has something that the sketch does not know, or a rule asks for what it does not hold, as most fixes do. What is
+code is the same in both trees, and so are the text and the place of an expression, wherever the sketch gives
+one (`tests/static/test_sketch.py` holds them side by side).
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from dataclasses import dataclass
 
 import libcst as cst
 
+from nnlint.static.positions import Place
 from nnlint.static.sketch.blocks import Blocks
 from nnlint.static.sketch.nodes import SketchError, module
 from nnlint.static.sketch.terms import Terms
-from nnlint.static.sketch.wording import wording
+from nnlint.static.sketch.wording import place, wording
 
 __all__ = ["Sketch", "SketchError", "sketch"]
 
@@ -34,6 +35,10 @@ class Sketch:
     def code(self, node: cst.CSTNode) -> str:
         """How an expression is written in the file, line ends included; may raise SketchError."""
         return wording(self.terms, node)
+
+    def place(self, node: cst.CSTNode) -> Place:
+        """Where an expression or simple statement stands; may raise SketchError."""
+        return place(self.terms, node)
 
 
 def sketch(text: str) -> Sketch:

@@ -36,13 +36,15 @@ class Blocks(Terms):
             if simple is None:
                 found.append(_COMPOUND[type(node)](self, node))
                 row = 0
-            elif node.lineno == row:  # behind a semicolon
-                line.append(simple(self, node))
-                row = node.end_lineno or 0
+                continue
+            small = simple(self, node)
+            self.origins[id(small)] = node
+            if node.lineno == row:  # behind a semicolon
+                line.append(small)
             else:
-                line = [simple(self, node)]
+                line = [small]
                 found.append(make.line(line))
-                row = node.end_lineno or 0
+            row = node.end_lineno or 0
         return found
 
     def body(self, body: Sequence[ast.stmt]) -> Any:

@@ -1,4 +1,4 @@
-"""How an expression of a sketch is written in the file."""
+"""How an expression of a sketch is written in the file, and where."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import libcst as cst
 
+from nnlint.static.positions import Place
 from nnlint.static.sketch.nodes import SketchError
 from nnlint.static.sketch.terms import Terms
 
@@ -44,6 +45,26 @@ def wording(terms: Terms, made: cst.CSTNode) -> str:
         code = f"{opening[0]}{code}{closing[0]}"
         after = after[closing.end() :]
     return code
+
+
+# Their place in libcst leaves out parentheses that Python counts in.
+_OTHER_PLACE = (ast.GeneratorExp, ast.Tuple)
+
+
+def place(terms: Terms, made: cst.CSTNode) -> Place:
+    """The place of an expression or simple statement; raises SketchError for anything else."""
+    node = terms.origins.get(id(made))
+    if node is None or isinstance(node, _OTHER_PLACE):
+        raise SketchError("where it stands is not known")
+    return (
+        (node.lineno, _column(terms.lines[node.lineno - 1], node.col_offset)),
+        (node.end_lineno, _column(terms.lines[node.end_lineno - 1], node.end_col_offset)),
+    )
+
+
+def _column(line: bytes, offset: int) -> int:
+    """A column in characters."""
+    return offset if line.isascii() else len(line[:offset].decode())
 
 
 def _calls(before: str) -> bool:
