@@ -2,9 +2,9 @@
 
 CPython parses a file in a tenth of the time that libcst takes, and making libcst's nodes of the result takes
 another tenth. So every file is read as a sketch first. libcst parses only where that is not enough: the file
-has something that the sketch does not know, or a rule asks for what it does not hold, as most fixes do. What is
-code is the same in both trees, and so are the text and the place of an expression, wherever the sketch gives
-one (`tests/static/test_sketch.py` holds them side by side).
+has something that the sketch does not know, or a rule asks for what it does not hold, as most fixes do. What
+is code is the same in both trees, and so are the text and the place of an expression, wherever the sketch
+gives one (`tests/static/test_sketch.py` holds them side by side).
 """
 
 from __future__ import annotations
