@@ -46,9 +46,14 @@ class Sketch:
     norm: float
     products: tuple[float, ...]
 
+    def fits(self, other: Sketch) -> bool:
+        """Whether both have one shape, but for axes of size one."""
+        one, two = ([size for size in sketch.shape if size != 1] for sketch in (self, other))
+        return one == two
+
     def apart(self, other: Sketch, least: float = 0.0) -> float:
         """By what share of their size (or of `least`) two tensors differ; infinite if their shapes do."""
-        if math.prod(self.shape) != math.prod(other.shape) or _squeezed(self) != _squeezed(other):
+        if not self.fits(other):
             return math.inf
         if not (math.isfinite(self.norm) and math.isfinite(other.norm)):
             return 0.0 if math.isfinite(self.norm) == math.isfinite(other.norm) else math.inf
@@ -72,8 +77,9 @@ class Weight:
 class Event:
     """A tensor that came by: "batch", "input" or "output" of a module, "loss", "gradient" or "update".
 
-    `name` is the module's or the parameter's; `weight` counts the module's first parameter, or the parameter
-    itself, among all weights; -1 where there is none. `place` is the line of the script that led to it.
+    `name` is that of the parameter, or of the module, with its `class_name`; `weight` counts the parameter,
+    or the module's first one, among all weights, and is -1 where there is none. `place` is the line of the
+    script that led to it. Of an update only those elements are kept whose gradient is more than rounding.
     """
 
     kind: str
@@ -81,6 +87,7 @@ class Event:
     weight: int
     place: Place | None
     sketch: Sketch
+    class_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +219,18 @@ class _Comparing:
 
     def _turn(self, step: int, ours: Turn, theirs: Turn) -> Parting | None:
         agreed: Event | None = None
+        # What a module of another class puts out may be more, or less, of the way: what follows decides.
+        doubtful: Parting | None = None
         for one, two in self._forward(ours, theirs):
             apart = one.sketch.apart(two.sketch)
-            if apart > self._allowed(one.sketch, two.sketch):
-                return Parting(step, one, two, apart, agreed)
-            self._agree(one, apart)
-            agreed = one
+            alike = one.class_name == two.class_name
+            if apart <= self._allowed(one.sketch, two.sketch):
+                self._agree(one, apart)
+                doubtful, agreed = (None if one.kind != "output" else doubtful), one
+            elif one.kind == "output" and not alike:
+                doubtful = doubtful or Parting(step, one, two, apart, agreed)
+            elif alike or one.kind != "input" or one.sketch.fits(two.sketch):
+                return doubtful or Parting(step, one, two, apart, agreed)
         return self._backward(step, ours, theirs, "gradient") or self._backward(step, ours, theirs, "update")
 
     def _forward(self, ours: Turn, theirs: Turn) -> Iterator[tuple[Event, Event]]:
@@ -318,7 +331,3 @@ def _mapping(comparison: Comparison) -> list[int]:
 
 def _tolerance(one: Sketch, two: Sketch) -> float:
     return max(_FORWARD.get(sketch.dtype, _FORWARD["float32"]) for sketch in (one, two))
-
-
-def _squeezed(sketch: Sketch) -> tuple[int, ...]:
-    return tuple(size for size in sketch.shape if size != 1)

@@ -84,16 +84,16 @@ class KnownResult(Rule):
             evidence={
                 "step": found.step,
                 "kind": ours.kind,
-                "ours": ours.name.partition("\t")[0],
-                "theirs": theirs.name.partition("\t")[0],
+                "ours": ours.name,
+                "theirs": theirs.name,
                 "apart": found.apart if math.isfinite(found.apart) else None,
             },
         )
 
 
 def _what(event: Event) -> str:
-    name, _, kind = event.name.partition("\t")
-    shown = f"`{name}`{f' ({kind})' if kind and kind != name else ''}"
+    kind = event.class_name
+    shown = f"`{event.name}`{f' ({kind})' if kind and kind != event.name else ''}"
     return {
         "input": f"what enters {shown}",
         "output": f"the output of {shown}",

@@ -243,6 +243,51 @@ def test_gradients_that_stop_are_named_at_the_last_layer_that_they_miss() -> Non
     assert "in b.py it gets no gradient" in said.message
 
 
+class Attending(nn.Module):
+    """An embedding, attention as torch has it, and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attend = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.repeat(1, 4, 1).transpose(1, 2)
+        scores: torch.Tensor = self.head(self.attend(x, x, x)[0].mean(1))
+        return scores
+
+
+class AttendingByHand(nn.Module):
+    """The same, written out: other modules hold the same weights."""
+
+    scale = 0.5
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(8, 24)
+        self.out = nn.Linear(8, 8)
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.repeat(1, 4, 1).transpose(1, 2)
+        q, k, v = self.qkv(x).view(*x.shape[:2], 3, 2, 4).permute(2, 0, 3, 1, 4)
+        mixed = (q @ k.transpose(-1, -2) * self.scale).softmax(-1) @ v
+        scores: torch.Tensor = self.head(self.out(mixed.transpose(1, 2).flatten(2)).mean(1))
+        return scores
+
+
+class Unscaled(AttendingByHand):
+    scale = 1.0
+
+
+def test_modules_of_another_grain_are_compared_by_what_follows() -> None:
+    (said,) = _against(Attending(), AttendingByHand())
+    assert isinstance(said, Outcome), said.message
+    (said,) = _against(Attending(), Unscaled())
+    assert isinstance(said, Sighting)
+    assert (said.evidence["kind"], said.evidence["ours"]) == ("input", "head")
+
+
 def test_models_whose_parameters_do_not_match_are_said_to() -> None:
     class Wide(Net):
         def __init__(self) -> None:

@@ -17,9 +17,14 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
+    from nnlint.capture.plan import Place
     from nnlint.capture.runner import Runner
     from nnlint.capture.watch import Batches
     from nnlint.experiments.reference import Event, Settings, Turn, Weight
+
+# Elements of a gradient below this share of the largest are rounding (a bias of the keys of attention has no
+# other), and optimizers that divide by its size make full steps of them.
+_ROUNDING = 1e-4
 
 
 class ReferenceMeter(Meter):
@@ -56,18 +61,20 @@ class ReferenceMeter(Meter):
                 self._hear(module, name or type(root).__name__, self._numbers[first])
 
     def _hear(self, module: nn.Module, name: str, weight: int) -> None:
-        shown = f"{name}\t{type(module).__name__}"
+        class_name = type(module).__name__
 
         def entered(_: nn.Module, args: Any, kwargs: Any) -> None:
-            self._all("input", shown, weight, (args, kwargs))
+            self._all("input", name, weight, (args, kwargs), class_name)
 
         def left(_: nn.Module, __: Any, output: Any) -> None:
-            self._all("output", shown, weight, output)
+            self._all("output", name, weight, output, class_name)
 
         # Some modules (scripted ones) take no hooks.
         with contextlib.suppress(Exception):
             module.register_forward_pre_hook(entered, with_kwargs=True)
-            module.register_forward_hook(left)
+            # What else is within a module is seen where it is; what the whole gives may be anything.
+            if len(list(module.parameters())) == len(list(module.parameters(recurse=False))):
+                module.register_forward_hook(left)
 
     def called(self, root: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         for tensor in batches_of.tensors(output):
@@ -82,25 +89,28 @@ class ReferenceMeter(Meter):
         if optimizer not in self._optimizers:
             self._optimizers.append(optimizer)
             self._settings.append(self._described(optimizer))
-        self._values = {}
-        for parameter in _held_by(optimizer):
-            self._values[parameter] = parameter.detach().clone()
-            if parameter.grad is not None and parameter in self._numbers:
-                number = self._numbers[parameter]
-                self._note("gradient", self._weights[number].name, number, parameter.grad)
+        self._values = {parameter: parameter.detach().clone() for parameter in _held_by(optimizer)}
 
     def stepped(self, optimizer: Optimizer) -> None:
-        for parameter, value in self._values.items():
-            if parameter in self._numbers:
-                number = self._numbers[parameter]
-                update = parameter.detach() - value
-                place = self.runner.host.watch.built.get(optimizer)
-                event = reference.Event(
-                    "update", self._weights[number].name, number, place, self._sketches.of(update)
-                )
-                self._events.append(event)
+        place = self.runner.host.watch.built.get(optimizer)
+        known = [parameter for parameter in self._values if parameter in self._numbers]
+        # Only now, since a closure computes them within the step, as Lightning always has it.
+        for parameter in known:
+            if parameter.grad is not None:
+                self._of(parameter, "gradient", parameter.grad, place)
+        for parameter in known:
+            update = parameter.detach() - self._values[parameter]
+            if (grad := parameter.grad) is not None and not grad.is_sparse and grad.numel():
+                size = grad.detach().abs()
+                update = update * (size > _ROUNDING * size.max())
+            self._of(parameter, "update", update, place)
         self._turns.append(reference.Turn(tuple(self._events), self._optimizers.index(optimizer)))
         self._events.clear()
+
+    def _of(self, parameter: torch.Tensor, kind: str, tensor: torch.Tensor, place: Place | None) -> None:
+        number = self._numbers[parameter]
+        name, sketch = self._weights[number].name, self._sketches.of(tensor)
+        self._events.append(reference.Event(kind, name, number, place, sketch))
 
     def _described(self, optimizer: Optimizer) -> Settings:
         numbers = {}
@@ -112,15 +122,15 @@ class ReferenceMeter(Meter):
         place = self.runner.host.watch.built.get(optimizer)
         return reference.Settings(type(optimizer).__name__, place, numbers)
 
-    def _all(self, kind: str, name: str, weight: int, value: Any) -> None:
+    def _all(self, kind: str, name: str, weight: int, value: Any, class_name: str) -> None:
         # In the middle of the script: whatever goes wrong here must not be its error.
         with contextlib.suppress(Exception):
             for tensor in batches_of.tensors(value):
-                self._note(kind, name, weight, tensor)
+                self._note(kind, name, weight, tensor, class_name)
 
-    def _note(self, kind: str, name: str, weight: int, tensor: torch.Tensor) -> None:
-        event = reference.Event(kind, name, weight, user_place(), self._sketches.of(tensor))
-        self._events.append(event)
+    def _note(self, kind: str, name: str, weight: int, tensor: torch.Tensor, class_name: str = "") -> None:
+        sketch = self._sketches.of(tensor)
+        self._events.append(reference.Event(kind, name, weight, user_place(), sketch, class_name))
 
     def result(self) -> reference.Run | None:
         if not self._turns:
