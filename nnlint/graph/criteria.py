@@ -11,8 +11,9 @@ from nnlint.graph.nodes import Ref
 if TYPE_CHECKING:
     from nnlint.graph.step import GraphStep
 
-_BINARY = frozenset({"binary_cross_entropy", "binary_cross_entropy_with_logits"})
-_POINTWISE = frozenset({"mse_loss", "smooth_l1_loss", "huber_loss"})
+BINARY = frozenset({"binary_cross_entropy", "binary_cross_entropy_with_logits"})
+LABELLED = BINARY | {"cross_entropy", "nll_loss"}
+POINTWISE = frozenset({"mse_loss", "smooth_l1_loss", "huber_loss"})
 _NLL = frozenset({"nll_loss_forward", "nll_loss2d_forward", "nll_loss", "nll_loss2d"})
 
 
@@ -55,7 +56,7 @@ def _criterion(step: GraphStep, index: int) -> Criterion | None:
     return Criterion(operator, index, first, second)
 
 
-_READERS = _NLL | _BINARY | _POINTWISE | {"mul", "sub"}
+_READERS = _NLL | BINARY | POINTWISE | {"mul", "sub"}
 
 
 def _of_classes(step: GraphStep, index: int, given: Ref, target: Ref) -> Criterion:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +13,7 @@ from nnlint.capture.meter import Meter
 from nnlint.capture.watch import user_place
 from nnlint.experiments.graph import Recording
 from nnlint.graph.following import following
+from nnlint.graph.guess import is_told, with_batch
 from nnlint.graph.nodes import to_json
 from nnlint.graph.plain import plain
 from nnlint.graph.record import Recorder
@@ -31,9 +33,13 @@ class GraphMeter(Meter):
         self._loaders: list[Any] = []
         # Whether the call of a module had begun before the recording.
         self._entered = False
+        # Whether the batch is what a model was first called with.
+        self._guessed = False
         self._stepped: set[torch.optim.Optimizer] = set()
         # How much had been recorded when an optimizer last stepped.
         self._mark = (0, 0)
+        # And when something was last differentiated, in a script that updates by hand.
+        self._differentiated = (0, 0)
         self._open = contextlib.ExitStack()
 
     @property
@@ -86,8 +92,16 @@ class GraphMeter(Meter):
             tensor.is_floating_point() and tensor.dim() in (2, 4, 5) for tensor in given
         ):
             self.recorder.batch = sizes.pop()
+            self._guessed = True
             for number, tensor in enumerate(given):
                 self.recorder.input(f"argument {number + 1} of {type(root).__name__}", tensor)
+
+    def backward(self, losses: tuple[torch.Tensor, ...]) -> None:
+        if self._loader is None and any(step.optimizer < 0 for step in self.runner.steps):
+            # Parameters were written by hand since: the next iteration had begun.
+            self.recorder.forget(self._differentiated)
+            self.runner.end("steps")
+        self._differentiated = self.recorder.mark
 
     def stepping(self, optimizer: torch.optim.Optimizer) -> None:
         if self._loader is None and optimizer in self._stepped:
@@ -101,4 +115,8 @@ class GraphMeter(Meter):
 
     def result(self) -> Recording | None:
         graph = plain(self.recorder, cut=self._cut)
+        if self._guessed and not is_told(graph, graph.batch):
+            graph = replace(graph, batch=0)
+        if not self._loaders:
+            graph = with_batch(graph)
         return Recording(to_json(graph)) if graph.outputs else None
