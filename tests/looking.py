@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+import random
 from pathlib import Path
 
 from nnlint.capture.plan import (
@@ -35,6 +36,8 @@ from nnlint.graph import nodes
 
 UPDATES = 60
 CHANCE = math.log(10)
+# Of no pattern, as those of an image are, so that it takes long to write them down.
+PIXELS = random.Random(0).randbytes(24 * 24 * 3)
 SOURCE = "import torch\n\n\ndef forward(x):\n    return x.view(-1, 8)\n\n\nloss = forward(1)\n"
 
 
@@ -182,13 +185,13 @@ def _ramp() -> Ramp:
 
 
 def _preview(name: str) -> Preview:
-    gradient = base64.b64encode(bytes(range(0, 192, 4)) * 4).decode()
+    pixels = base64.b64encode(PIXELS).decode()
     columns = tuple(Column(at, -1.0, 0.0, 1.0, 2.0, at, (0.5,) * 8) for at in range(5))
     return Preview(
         "loader",
         16,
         (
-            Part("batch[0]", (16, 3, 8, 8), "float32", pictures=Pictures(8, 8, 3, True, (gradient,) * 8)),
+            Part("batch[0]", (16, 3, 24, 24), "float32", pictures=Pictures(24, 24, 3, True, (pixels,) * 8)),
             Part("batch[1]", (16,), "int64", labels=tuple(f"{at} {name}"[:60] for at in range(8))),
             Part(
                 "batch[2]",
@@ -207,8 +210,8 @@ def _first_step(name: str) -> FirstStep:
         trigger="loader",
         place=None,
         loader=LoaderSettings("DataLoader", name[:300], 16, "RandomSampler", 0, False),
-        batch="(Tensor[16, 3, 8, 8] float32, Tensor[16] int64)",
-        roots=(Root(name, None, True, (), ("Tensor[16, 3, 8, 8] float32",), "Tensor[16, 10] float32", ()),),
+        batch="(Tensor[16, 3, 24, 24] float32, Tensor[16] int64)",
+        roots=(Root(name, None, True, (), ("Tensor[16, 3, 24, 24] float32",), "Tensor[16, 10] float32", ()),),
         optimizers=(OptimizerState("SGD", None, (Group(0.1, 4),), 1, 4),),
         losses=(Loss(CHANCE + 0.01, (), None),),
         criteria=(),

@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from looking import CHANCE, capture, finding, report, trajectory
+from looking import CHANCE, PIXELS, capture, finding, report, trajectory
 from PIL import Image
 from support import CHECKOUT, nnlint
 
@@ -24,7 +24,7 @@ from nnlint.experiments.health import HEALTH
 from nnlint.experiments.loops import FIRST, REAL
 from nnlint.experiments.overfit import TEN
 from nnlint.experiments.preview import PREVIEW
-from nnlint.experiments.ramp import RAMP
+from nnlint.experiments.ramp import RAMP, Ramp, read
 from nnlint.finding import NotRun, Report, Severity
 from nnlint.report import courses, figures, recorded
 from nnlint.report.document import build
@@ -134,6 +134,17 @@ def test_the_range_test_has_its_suggestion() -> None:
     assert ">the script's rate 0.1</text>" in drawn.svg
 
 
+def test_a_range_test_that_ended_early_suggests_nothing() -> None:
+    seen = capture()
+    rates = tuple(1e-4 * 1.2**at for at in range(40))
+    falling = tuple(2.3 - 20 * rate for rate in rates)
+    ended = Ramp("SGD", None, 0.1, rates, falling)
+    seen.trajectories[RAMP.name] = trajectory(RAMP.name, list(falling), ramp=ended)
+    assert read(ended) is not None
+    assert courses.suggested(seen) is None
+    assert not any(drawn.title.startswith("Learning") for drawn in figures.of(seen))
+
+
 @pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
 def test_the_graph_is_drawn_around_each_finding_and_as_a_whole() -> None:
     around, other, whole = recorded.pictures(capture(), report().findings)
@@ -165,8 +176,9 @@ def test_the_batch_is_shown_as_what_it_is() -> None:
     images = re.findall(r'<img src="data:image/png;base64,([^"]+)"[^>]*>([^<]*)</li>', page)
     assert [label for _, label in images] == [f"{at} train" for at in range(8)]
     with Image.open(io.BytesIO(base64.b64decode(images[0][0]))) as image:
-        assert (image.size, image.mode) == ((8, 8), "RGB")
-        assert image.getpixel((1, 0)) == (12, 16, 20)
+        assert (image.size, image.mode) == ((24, 24), "RGB")
+        assert image.tobytes() == PIXELS
+    assert len(images[0][0]) > 2000
     assert "0 1 2 3" in page
     assert "and 2 more columns" in page
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
 from PIL import Image
 
 from nnlint.experiments.preview import PREVIEW, Part, Preview
@@ -21,7 +22,7 @@ class Shown:
     """A part of the batch; `images` are addresses that hold the image itself."""
 
     part: Part
-    images: tuple[str, ...]
+    images: tuple[Markup, ...]
 
 
 def preview_of(seen: Capture) -> Preview | None:
@@ -51,7 +52,8 @@ def images(part: Part) -> Iterator[Image.Image]:
         yield Image.frombytes(mode, (found.width, found.height), base64.b64decode(data))
 
 
-def _address(image: Image.Image) -> str:
+def _address(image: Image.Image) -> Markup:
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    # As markup it is not cut, however long it is.
+    return Markup("data:image/png;base64,{}").format(base64.b64encode(file.getvalue()).decode())

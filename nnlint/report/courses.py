@@ -99,8 +99,15 @@ def logarithmic(values: Sequence[float]) -> bool:
 
 
 def suggested(seen: Capture) -> tuple[ramp.Ramp, ramp.Range] | None:
-    """The range test and what it shows; None where it was not made, or shows nothing."""
+    """The range test and what it shows; None where it was not made, or shows nothing.
+
+    A script that ended while the loss still fell has not shown how large a rate may be.
+    """
     trajectory = seen.trajectories.get(ramp.RAMP.name)
     measured = trajectory.measure(ramp.Ramp) if trajectory is not None else None
     found = ramp.read(measured) if measured is not None else None
-    return None if measured is None or found is None else (measured, found)
+    if measured is None or found is None:
+        return None
+    lowest = min(range(len(found.smoothed)), key=found.smoothed.__getitem__)
+    ended_early = len(measured.rates) < ramp.STEPS and lowest >= len(found.smoothed) - 3
+    return None if found.diverges is None and ended_early else (measured, found)
