@@ -56,9 +56,12 @@ def ends(trajectories: dict[str, Trajectory]) -> Ends | None:
 
 
 def stands(losses: Sequence[float]) -> bool:
-    """Whether a loss has hardly fallen over a trajectory."""
+    """Whether a loss has hardly fallen over a trajectory.
+
+    Much dropout scales up what it leaves, so that the loss rises at first and falls back to where it began.
+    """
     third = len(losses) // 3
-    return third >= _TAIL and fmean(losses[-third:]) > 0.9 * fmean(losses[:third])
+    return third >= _TAIL and fmean(losses[-third:]) > 0.9 * min(losses[0], fmean(losses[:third]))
 
 
 def _spread(values: Sequence[float]) -> float:
