@@ -34,8 +34,8 @@ CLEAN = HERE.parent / "fixtures" / "clean"
 RESULTS = HERE / "results" / "noise.json"
 
 _SEED = re.compile(r"manual_seed\(\d+\)")
-_MODEL = r"(?<![\w.])((?:self\.)?(?:model|net|student|autoencoder))"
-_CALL = re.compile(_MODEL + r"\(([a-z_]\w*(?:\.to\(\w+\))?)\)")
+_MODEL = r"(?<![\w.])((?:self\.)?(?:model|net|student))"
+_CALL = re.compile(_MODEL + r"\(((?!batch\b)[a-z_]\w*(?:\.to\(\w+\))?)\)")
 _BACKWARD = re.compile(r"^(\s*)((?!scaler)[\w.]+(?:\(.*\))?|\(loss / \w+\))\.backward\(\)", re.MULTILINE)
 _OPTIMIZER = re.compile(
     r"^(\s*)([\w.]*opt\w* = (?:[\w.]*\.)?(?:SGD|Adam|AdamW|RMSprop)\()" + _MODEL + r"\.parameters\(\)(.*)$",
@@ -62,7 +62,7 @@ def _dead(text: str) -> str:
 BUGS = {
     "sign": Bug(lambda text: _BACKWARD.sub(r"\1(-\2).backward()", text), frozenset({"overfit-small-batch"})),
     "rate": Bug(
-        lambda text: re.sub(r"\b(lr|MAX_LR) ?= ?[\d.e-]+", r"\1=50.0", text),
+        lambda text: re.sub(r"\blr=[\d.e-]+", "lr=50.0", text),
         _NEVER_LEARNT
         | {
             "nan-inf-origin",
@@ -73,7 +73,8 @@ BUGS = {
     ),
     "no input": Bug(lambda text: _CALL.sub(r"\1(\2 * 0)", text), _NEVER_LEARNT | {"unnormalised-input"}),
     "input scale": Bug(
-        lambda text: _CALL.sub(r"\1(\2 * 1e5)", text),
+        # Normalisation takes the scale out again, and is then no bug.
+        lambda text: text if "Norm" in text else _CALL.sub(r"\1(\2 * 1e5)", text),
         _NEVER_LEARNT | {"unnormalised-input", "nan-inf-origin", "loss-not-chance-at-init", "dead-units"},
     ),
     "loss scale": Bug(
