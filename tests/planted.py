@@ -133,16 +133,16 @@ class Script:
     def classes(self, base: str = "") -> Iterator[ast.ClassDef]:
         """The classes of the script, of those with such a base."""
         for node in ast.walk(self.tree):
-            if isinstance(node, ast.ClassDef):
-                if not base or any(self.source(item).endswith(base) for item in node.bases):
-                    yield node
+            if isinstance(node, ast.ClassDef) and (
+                not base or any(self.source(item).endswith(base) for item in node.bases)
+            ):
+                yield node
 
     def methods(self, name: str) -> Iterator[ast.FunctionDef]:
         """The methods of this name."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.FunctionDef) and node.name == name:
-                if isinstance(self.parent(node), ast.ClassDef):
-                    yield node
+                yield from [node] if isinstance(self.parent(node), ast.ClassDef) else ()
 
     def spelling(self, qualified: str) -> str | None:
         """How the script can write `torch.nn.functional.softmax`; None if it imports nothing of it."""
@@ -196,7 +196,7 @@ class Script:
     def mutant(
         self, *edits: Edit, at: Sequence[Node | None] | None = None, also: Sequence[Node | None] = ()
     ) -> Mutant:
-        """The script after these edits; a finding is due where they are (or `also` there), or `at` these nodes."""
+        """The script after these edits; a finding is due where they are (or `also`), or `at` these nodes."""
         ordered = sorted(edits, key=lambda edit: (edit.start, edit.end))
         parts, done, spans = [], 0, []
         for edit in ordered:
@@ -230,7 +230,8 @@ class Script:
         return self._starts[node.lineno - 1] + node.col_offset
 
     def _end(self, node: Node) -> int:
-        assert node.end_lineno is not None and node.end_col_offset is not None
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
         return self._starts[node.end_lineno - 1] + node.end_col_offset
 
     def _lines(self, statement: ast.stmt) -> tuple[int, int]:
@@ -307,4 +308,4 @@ def _bind(name: str, node: ast.expr, bound: dict[str, ast.expr | str]) -> bool:
     if name == "_":
         return True
     known = bound.setdefault(name, node)
-    return known is node or (isinstance(known, ast.AST) and ast.dump(known) == ast.dump(node))
+    return known is node or (isinstance(known, ast.AST) and ast.unparse(known) == ast.unparse(node))

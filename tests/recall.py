@@ -12,15 +12,14 @@ import difflib
 import importlib
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Protocol, cast
 
 from planted import Mutant, Script
-from support import CHECKOUT
+from support import CHECKOUT, every_rule
 
-from nnlint.config import Config
 from nnlint.engine import Linter
 from nnlint.page import load_pages
 
@@ -81,18 +80,24 @@ def examples() -> tuple[Script, ...]:
     )
 
 
-def mutants(operator: Operator, most: int = _ALL) -> list[Mutant]:
-    """The scripts with the bug."""
-    found = list(_planted(operator, fixtures(), most))
+@cache
+def linter() -> Linter:
+    """The linter with every rule."""
+    return every_rule()
+
+
+def mutants(operator: Operator, most: int = _ALL, each: int = _EACH) -> list[Mutant]:
+    """The scripts with the bug: so many in all, and of each script."""
+    found = list(_planted(operator, fixtures(), most, each))
     if len(found) < min(_FEW, most):
-        found += _planted(operator, examples(), most - len(found))
+        found += _planted(operator, examples(), most - len(found), each)
     return found
 
 
-def _planted(operator: Operator, scripts: Sequence[Script], most: int) -> Iterator[Mutant]:
+def _planted(operator: Operator, scripts: Sequence[Script], most: int, each: int) -> Iterator[Mutant]:
     for script in scripts:
         for number, mutant in enumerate(operator.plant(script)):
-            if number == _EACH:
+            if number == each:
                 break
             if mutant.text == script.text:
                 continue
@@ -103,14 +108,14 @@ def _planted(operator: Operator, scripts: Sequence[Script], most: int) -> Iterat
                 return
 
 
-def measure(name: str, operator: Operator, most: int = _ALL) -> Result:
+def measure(name: str, operator: Operator, most: int = _ALL, each: int = _EACH) -> Result:
     """Which of the mutants the rule finds, and where."""
     names = {name, *getattr(operator, "INSTEAD", ())}
-    linter = Linter.load(Config(select=tuple(names)))
+    own = replace(linter(), rules=[rule for rule in linter().rules if rule.page.name in names])
     missed, misplaced = [], []
-    planted = mutants(operator, most)
+    planted = mutants(operator, most, each)
     for mutant in planted:
-        report = linter.check_text(mutant.text, "script.py")
+        report = own.check_text(mutant.text, "script.py")
         assert not report.not_run, report.not_run
         rows = {finding.span.start.row for finding in report.findings if finding.name in names}
         if not rows:
@@ -136,7 +141,7 @@ def main() -> int:
         placed = result.mutants - len(result.missed) - len(result.misplaced)
         found = result.mutants - len(result.missed)
         print(
-            f"{name:32} {result.mutants:4} mutants {found:4} found {placed:4} on the line  {result.recall:.0%}",
+            f"{name:32} {result.mutants:4} mutants {found:4} found {placed:4} placed  {result.recall:.0%}",
             flush=True,
         )
         if options.missed:

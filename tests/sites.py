@@ -10,7 +10,7 @@ from planted import Script, Site
 
 
 def losses(script: Script, *kinds: str) -> Iterator[Site]:
-    """Calls of a loss on a prediction `_p` and a target `_t`: `F.cross_entropy`, or what `CrossEntropyLoss` made.
+    """Calls of a loss on a prediction `_p` and a target `_t`: `F.cross_entropy`, or a `CrossEntropyLoss`.
 
     A kind is the name of the class; without any, all losses of torch.
     """

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from planted import Mutant, Script
 
 
 def plant(script: Script) -> Iterator[Mutant]:
-    for site in script.find("self._b.eval()", "_m._b.eval()"):
-        if "requires_grad" in script.text and "BatchNorm" in script.text and script.alone(site.node):
-            frozen = [
-                node
-                for node in ast.walk(script.tree)
-                if isinstance(node, (ast.For, ast.Expr, ast.Assign))
-                and "requires_grad" in script.source(node)
-            ]
-            trains = [found.node for found in script.find("_m.train(...)")]
-            yield script.mutant(script.drop(script.statement(site.node)), at=[*frozen, *trains])
+    frozen = [
+        node
+        for node in ast.walk(script.tree)
+        if isinstance(node, ast.stmt)
+        and re.match(r"for|\w+(\.\w+)*\.requires_grad", script.source(node))
+        and "requires_grad" in script.source(node)
+    ]
+    trains = [found.node for found in script.find("_m.train(...)")]
+    for site in script.find("_m.eval()", "self._b.eval()", "_m._b.eval()"):
+        pretrained = re.search("weights=|pretrained=True|load_state_dict", script.text)
+        if (
+            frozen
+            and pretrained
+            and script.alone(site.node)
+            and script.loop(site.node)
+            and "evaluat" not in getattr(script.function(site.node), "name", "")
+        ):
+            calls = [found.node for found in script.find("_m(_x)", within=script.loop(site.node))]
+            if list(script.find("_l.backward()", within=script.function(site.node))):
+                yield script.mutant(script.drop(script.statement(site.node)), at=[*frozen, *trains, *calls])

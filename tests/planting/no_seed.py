@@ -21,8 +21,12 @@ def plant(script: Script) -> Iterator[Mutant]:
         )
         if script.alone(found.node)
     ]
-    if not seeds:
+    if not seeds or "__main__" not in script.text or not re.search(r"for \w*epoch", script.text):
         return
-    text = script.mutant(*[script.drop(script.statement(found.node)) for found in seeds])
-    if not re.search("seed", text.text, re.IGNORECASE):
-        yield Mutant(text.text, frozenset(range(1, text.text.count("\n") + 2)), script.origin)
+    text = script.mutant(*[script.drop(script.statement(found.node)) for found in seeds]).text
+    # The data's own generators are left to chance as well.
+    text = re.sub(r", (\w+)\s*=\s*seed", "", re.sub(r", generator=\w+|, seed=\d+", "", text))
+    text = re.sub(r"\n *\w+ = torch\.Generator\(\)\.manual_seed\(\w+\)", "", text).replace("(n, seed)", "(n)")
+    text = re.sub(r"(\((?:\d+)), \d\)", r"\1)", text)
+    if not re.search("seed", text, re.IGNORECASE):
+        yield Mutant(text, frozenset(range(1, text.count("\n") + 2)), script.origin)

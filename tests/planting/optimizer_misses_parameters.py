@@ -1,4 +1,4 @@
-"""The optimizer holds a part of the model, or is made before the model is finished."""
+"""The model gets a new head after the optimizer was made of its parameters."""
 
 from __future__ import annotations
 
@@ -9,20 +9,12 @@ from planted import Mutant, Script
 
 
 def plant(script: Script) -> Iterator[Mutant]:
-    layers = {
-        script.source(found.node.targets[0]).removeprefix("self.")
-        for found in script.find("_x = _m.Linear(...)", "_x = Linear(...)")
-        if isinstance(found.node, ast.Assign) and script.source(found.node.targets[0]).startswith("self.")
-    }
+    linear = script.spelling("torch.nn.Linear")
     for site in script.find(
-        "_m.AdamW(_n.parameters(), ...)", "_m.Adam(_n.parameters(), ...)", "_m.SGD(_n.parameters(), ...)"
+        *(f"_o = _f.{kind}(_n.parameters(), ...)" for kind in ("AdamW", "Adam", "SGD", "RMSprop"))
     ):
-        statement = script.statement(site.node)
         name = script.source(site.bound["_n"])
-        if name == "self" or not isinstance(statement, ast.Assign):
-            continue
-        block = script.block(statement)
-        classes = [node.name for node in script.classes("Module")]
+        block = script.block(script.statement(site.node))
         made = next(
             (
                 found
@@ -31,23 +23,24 @@ def plant(script: Script) -> Iterator[Mutant]:
             ),
             None,
         )
-        if made is None:
+        if made is None or linear is None:
             continue
-        cls = made.bound["_c"] if isinstance(made.bound["_c"], str) else script.source(made.bound["_c"])
-        own = next((node for node in script.classes("Module") if node.name == cls), None)
-        if own is None:
-            continue
-        inner = [
-            script.source(found.node.targets[0])
-            for found in script.find("_x = _m.Linear(_a, ...)", within=own)
-            if isinstance(found.node, ast.Assign) and script.source(found.node.targets[0]).startswith("self.")
-        ]
+        own = next(
+            (
+                node
+                for node in script.classes("Module")
+                if node.name == script.source(made.bound["_c"])
+                if isinstance(made.bound["_c"], ast.expr)
+            ),
+            None,
+        )
+        inner = (
+            [str(found.bound["_a"]) for found in script.find("self._a = _m.Linear(_i, _j)", within=own)]
+            if own
+            else []
+        )
         for layer in inner[-1:]:
-            path = layer.replace("self", name, 1)
-            # A head as for another number of classes, after the optimizer was made.
-            code = f"{path} = nn.Linear({path}.in_features, {path}.out_features)"
-            if script.spelling("torch.nn.Linear") == "nn.Linear":
-                yield script.mutant(script.after(statement, code), also=[statement])
-            part = script.source(site.node).replace(f"{name}.parameters()", f"{path}.parameters()", 1)
-            if len(inner) > 1:
-                yield script.mutant(script.replace(site.node, part))
+            head = f"{name}.{layer} = {linear}({name}.{layer}.in_features, {name}.{layer}.out_features)"
+            yield script.mutant(script.after(script.statement(site.node), head), also=[site.node])
+            kept = f"head = {linear}({name}.{layer}.in_features, {name}.{layer}.out_features)\n{name}.{layer} = head"
+            yield script.mutant(script.after(script.statement(site.node), kept), also=[site.node])

@@ -9,8 +9,12 @@ from planted import Mutant, Script
 
 
 def plant(script: Script) -> Iterator[Mutant]:
-    for site in script.find("_m.load_state_dict(_s)"):
-        if script.alone(site.node) and not re.search("opt|sched|scaler", script.source(site.node)):
-            yield script.mutant(
-                script.replace(site.node, script.filled("_m.load_state_dict(_s, strict=False)", site))
-            )
+    for site in script.find("_m.load_state_dict(_s)", "_m.load_state_dict(torch.load(_p))"):
+        state = script.source(site.bound.get("_s") or site.node)
+        loaded = "load(" in state or re.search(
+            rf"{re.escape(state.split('[')[0])} = torch\.load", script.text
+        )
+        # A state of the same program always fits.
+        if script.alone(site.node) and loaded and not re.search("opt|sched|scaler", script.source(site.node)):
+            code = script.source(site.node)[:-1] + ", strict=False)"
+            yield script.mutant(script.replace(site.node, code))
