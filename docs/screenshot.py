@@ -16,7 +16,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parent.parent
 SCRIPT = CHECKOUT / "fixtures" / "buggy" / "segmentation_view_as_permute.py"
 PICTURE = CHECKOUT / "docs" / "report.png"
-WIDTH, HEIGHT = 1100, 1500
+WIDTH, HEIGHT = 1100, 1630
 
 
 def main() -> None:
