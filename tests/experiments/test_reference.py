@@ -66,6 +66,7 @@ def _run(
     change: Callable[[torch.Tensor], torch.Tensor] = lambda x: x,
     before_step: Callable[[nn.Module], object] = nn.Module.train,
     given: list[list[torch.Tensor]] | None = None,
+    closure: bool = False,
 ) -> Run:
     """Ten steps as the runner would have them, each from the given weights (by order), or giving its own."""
     before = {parameter: parameter.detach().clone() for parameter in model.parameters()}
@@ -78,22 +79,28 @@ def _run(
         torch.manual_seed(step)
         x, y = torch.randn(16, 2, 10), torch.randint(0, 4, (16,))
         meter.given(None, (x, y))  # type: ignore[arg-type]
-        optimizer.zero_grad()
         x = change(x)
-        if weights is not None:
-            for tensor, value in zip(model.state_dict().values(), weights[step], strict=True):
-                tensor.data.copy_(value)
-        if given is not None:
-            given.append([tensor.clone() for tensor in model.state_dict().values()])
-        meter.calling(model, (x,), {})
-        output = model(x)
-        meter.called(model, (x,), {}, output)
-        value = loss(output, y)
-        meter.backward((value,))
-        value.backward()
-        before_step(model)
+
+        def compute(step: int = step, x: torch.Tensor = x, y: torch.Tensor = y) -> torch.Tensor:
+            optimizer.zero_grad()
+            if weights is not None:
+                for tensor, value in zip(model.state_dict().values(), weights[step], strict=True):
+                    tensor.data.copy_(value)
+            if given is not None:
+                given.append([tensor.clone() for tensor in model.state_dict().values()])
+            meter.calling(model, (x,), {})
+            output = model(x)
+            meter.called(model, (x,), {}, output)
+            value = loss(output, y)
+            meter.backward((value,))
+            value.backward()
+            before_step(model)
+            return value
+
+        if not closure:
+            compute()
         meter.stepping(optimizer)
-        optimizer.step()
+        optimizer.step(compute if closure else None)  # type: ignore[arg-type]
         meter.stepped(optimizer)
     run = meter.result()
     assert run is not None
@@ -137,11 +144,18 @@ def test_what_is_computed_otherwise_to_the_same_end_agrees() -> None:
     assert 0 < said.evidence["drift"] < 1e-3
 
 
+def test_gradients_that_a_closure_computes_within_the_step_are_the_same() -> None:
+    (said,) = _against(Net(), Net(), closure=True)
+    assert isinstance(said, Outcome), said.message
+    assert set(said.evidence["kinds"]) == {"input", "output", "result", "loss", "gradient", "update"}
+
+
 class Pieces(Net):
     """Its last sum runs in pieces."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        pieces = zip(self.features(x).split(8, 1), self.head.weight.split(8, 1), strict=True)
+        parts = (torch.split(tensor, 8, 1) for tensor in (self.features(x), self.head.weight))
+        pieces = zip(*parts, strict=True)
         return torch.stack([piece @ weight.T for piece, weight in pieces]).sum(0) + self.head.bias
 
 

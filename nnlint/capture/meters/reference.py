@@ -40,13 +40,20 @@ class ReferenceMeter(Meter):
         self._turns: list[Turn] = []
         self._optimizers: list[Optimizer] = []
         self._settings: list[Settings] = []
+        # Before the step, and of which it may still change that were not called since it began.
         self._values: dict[torch.Tensor, torch.Tensor] = {}
+        self._unread: set[torch.Tensor] = set()
 
     def given(self, batches: Batches, batch: Any) -> None:
         for tensor in batches_of.tensors(batch):
             self._note("batch", "", -1, tensor)
 
     def calling(self, root: nn.Module, args: Any, kwargs: Any) -> None:
+        # A closure calls within the step, and only then the other script's weights come in.
+        for parameter in root.parameters():
+            if parameter in self._unread:
+                self._unread.discard(parameter)
+                self._values[parameter] = parameter.detach().clone()
         if any(root is known for known in self._roots):
             return
         self._roots.append(root)
@@ -90,6 +97,7 @@ class ReferenceMeter(Meter):
             self._optimizers.append(optimizer)
             self._settings.append(self._described(optimizer))
         self._values = {parameter: parameter.detach().clone() for parameter in _held_by(optimizer)}
+        self._unread = set(self._values)
 
     def stepped(self, optimizer: Optimizer) -> None:
         place = self.runner.host.watch.built.get(optimizer)
@@ -106,6 +114,7 @@ class ReferenceMeter(Meter):
             self._of(parameter, "update", update, place)
         self._turns.append(reference.Turn(tuple(self._events), self._optimizers.index(optimizer)))
         self._events.clear()
+        self._unread.clear()
 
     def _of(self, parameter: torch.Tensor, kind: str, tensor: torch.Tensor, place: Place | None) -> None:
         number = self._numbers[parameter]
