@@ -10,9 +10,12 @@ seconds, so that what else runs on the machine disturbs little.
 from __future__ import annotations
 
 import json
+import math
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
@@ -20,6 +23,7 @@ from measure import Spread, machine
 from torch import nn
 from torch.nn import functional
 
+import nnlint
 from nnlint.graph.flow import Flow
 from nnlint.graph.nodes import Graph
 from nnlint.graph.record import record
@@ -101,6 +105,13 @@ def seconds(call: Callable[[], object]) -> float:
     return time.process_time() - started
 
 
+def exponent(growth: Sequence[dict[str, Any]]) -> float:
+    """The slope of log(seconds) over log(nodes), by least squares, of the rounds that were disturbed least."""
+    nodes = [math.log(entry["nodes"]) for entry in growth]
+    times = [math.log(entry["follow"]["low"]) for entry in growth]
+    return statistics.linear_regression(nodes, times).slope
+
+
 @click.command()
 @click.option("--rounds", default=3, show_default=True)
 def main(rounds: int) -> None:
@@ -130,8 +141,9 @@ def main(rounds: int) -> None:
             f"{name}: {len(graphs[-1].nodes)} nodes; recorded step / plain step {ratio.show()}, "
             f"plain {Spread.of(plain).show(3)} s; followed in {follow.show(3)} s"
         )
-    growth = []
-    for layers in (12, 30, 60, 120):
+    growth: list[dict[str, Any]] = []
+    # About 500, 1,000, 2,000, 5,000 and 7,000 nodes.
+    for layers in (5, 10, 21, 53, 74):
         net, x, y = tiny(layers)
         graph = record(step_of(net, x, y), {"x": x, "y": y}, [net])
         follow = Spread.of([seconds(lambda: Flow(graph)) for _ in range(rounds)])  # noqa: B023
@@ -139,9 +151,22 @@ def main(rounds: int) -> None:
         each = follow.median / len(graph.nodes) * 1e6
         click.echo(f"{len(graph.nodes)} nodes followed in {follow.show(3)} s, {each:.0f} µs a node")
     figures["growth"] = growth
+    figures["exponent"] = round(exponent(growth), 3)
+    click.echo(f"seconds grow as nodes to the power of {figures['exponent']} (1 is linear)")
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(
-        json.dumps({"machine": machine(), "rounds": rounds, "figures": figures}, indent=2) + "\n"
+        json.dumps(
+            {
+                "machine": machine(),
+                "torch": torch.__version__,
+                "nnlint": nnlint.__version__,
+                "unit": "seconds of the processor, one thread",
+                "rounds": rounds,
+                "figures": figures,
+            },
+            indent=2,
+        )
+        + "\n"
     )
 
 

@@ -35,6 +35,19 @@ def caller() -> str:
     return "library"
 
 
+def held_as(tensor: torch.Tensor) -> str:
+    """The variable that holds a tensor on the user's line at hand; "" if none does."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if _kind(frame.f_code.co_filename) == "user":
+            for variables in (frame.f_locals, frame.f_globals):
+                for name, value in list(variables.items()):
+                    if value is tensor:
+                        return name
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""
+
+
 @cache
 def _kind(filename: str) -> str:
     """ "" for a file that is looked past: Python's own, nnlint's, and what stands behind an expression."""

@@ -19,27 +19,28 @@ _ROWS = frozenset({"index", "slice", "index_select", "narrow"})
 _RECURRENT = ("lstm", "gru", "rnn")
 
 
-def with_batch(graph: Graph) -> Graph:
+def with_batch(graph: Graph, first: int = 0) -> Graph:
     """The graph with its N and with its inputs told from constants, where that can be known for sure.
 
     A loss has as many predictions as targets along their first axis; where the model has made the ones of
     tensors with that first axis, and no other axis of anything that was there before the step is as long,
     that axis numbers samples. Nothing is said of graphs (their nodes are no samples), of sequences that
-    come in one piece, or of anything else with another axis of that length.
+    come in one piece, or of anything else with another axis of that length. `first` is what the axis is taken
+    to be where no loss says so.
     """
     if graph.batch or not graph.roots:
         return graph
     step = GraphStep(graph)
     sizes = {size for pair in _pairs(step) if (size := _shared(step, *pair))}
+    sizes = sizes or {first} - {0}
     if len(sizes) != 1:
         return graph
     (size,) = sizes
-    return _numbered(graph, size) if is_told(graph, size) else graph
+    return _numbered(graph, size) if _is_told(graph, size) else graph
 
 
-def is_told(graph: Graph, size: int) -> bool:
-    """Whether an axis of this length can be nothing else than the batch axis, in all that was there "
-    "before."""
+def _is_told(graph: Graph, size: int) -> bool:
+    """Whether an axis of this length can be none but the batch axis, in all that was there before."""
     held = [
         node
         for node in graph.nodes
@@ -48,6 +49,9 @@ def is_told(graph: Graph, size: int) -> bool:
     if any(
         size in node.shapes[0][1:] or (node.op == "parameter" and size in node.shapes[0]) for node in held
     ):
+        return False
+    # Classes, or what else a model gives for each sample.
+    if any(size in graph.nodes[entry.ref.node].shapes[entry.ref.output][1:] for entry in graph.outputs):
         return False
     # Two rows of positions join the nodes of a graph.
     if any(

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from nnlint.capture.plan import Place
 from nnlint.capture.watch import user_place
 from nnlint.graph import nodes
-from nnlint.graph.callers import caller
+from nnlint.graph.callers import caller, held_as
 from nnlint.graph.following import following
 from nnlint.graph.named import Names
 from nnlint.graph.patterns import told
@@ -258,7 +258,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             why = "numbers leave torch for Python or NumPy, and others come from there"
             self.reasons[why] = None
             return self._unknown(tensor, self._unseen(tensor, "", [*self._escaped]))
-        kind, name = (known.kind, known.name) if known else ("constant", "")
+        kind, name = (known.kind, known.name) if known else ("constant", held_as(tensor))
         node = self.graph.create_node("get_attr", name or kind, name=(name or kind).replace(".", "_"))
         self._describe(node, [tensor], grad=tensor.requires_grad)
         node.meta.update(kind=kind, name=name)

@@ -23,7 +23,7 @@ class Words:
         for index, node in enumerate(nodes):
             if node.op == "input":
                 self._names[Ref(index)] = _of_input(node)
-            elif node.op in ("parameter", "buffer"):
+            elif node.op in ("parameter", "buffer") or (node.op == "constant" and _is_named(node)):
                 self._names[Ref(index)] = node.name
         for index, node in enumerate(nodes):
             # The last operation of a line is what its name is given to.
@@ -39,6 +39,10 @@ class Words:
     def name(self, ref: Ref) -> str | None:
         """The user's name for it, without quotes; None if it has none."""
         return self._names.get(ref)
+
+
+def _is_named(node: Node) -> bool:
+    return node.name.rstrip("_0123456789") != "constant"
 
 
 def _of_input(node: Node) -> str:

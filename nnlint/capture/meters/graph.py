@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,8 +11,9 @@ from nnlint.capture import picks, samples
 from nnlint.capture.meter import Meter
 from nnlint.capture.watch import user_place
 from nnlint.experiments.graph import Recording
+from nnlint.graph.callers import held_as
 from nnlint.graph.following import following
-from nnlint.graph.guess import is_told, with_batch
+from nnlint.graph.guess import with_batch
 from nnlint.graph.nodes import to_json
 from nnlint.graph.plain import plain
 from nnlint.graph.record import Recorder
@@ -33,8 +33,8 @@ class GraphMeter(Meter):
         self._loaders: list[Any] = []
         # Whether the call of a module had begun before the recording.
         self._entered = False
-        # Whether the batch is what a model was first called with.
-        self._guessed = False
+        # The first axis of what a model was first called with.
+        self._first = 0
         self._stepped: set[torch.optim.Optimizer] = set()
         # How much had been recorded when an optimizer last stepped.
         self._mark = (0, 0)
@@ -83,7 +83,7 @@ class GraphMeter(Meter):
 
     def _guess_batch(self, root: torch.nn.Module, args: Any, kwargs: Any) -> None:
         """Without a loader, what a model is first called with is the batch, if it can be nothing else."""
-        if self._loaders or self.recorder.batch:
+        if self._loaders or self._first:
             return
         given = [tensor for _, tensor in samples.named((args, kwargs))]
         sizes = {tensor.shape[0] for tensor in given if tensor.dim()}
@@ -91,10 +91,10 @@ class GraphMeter(Meter):
         if len(sizes) == 1 and all(
             tensor.is_floating_point() and tensor.dim() in (2, 4, 5) for tensor in given
         ):
-            self.recorder.batch = sizes.pop()
-            self._guessed = True
+            self._first = sizes.pop()
             for number, tensor in enumerate(given):
-                self.recorder.input(f"argument {number + 1} of {type(root).__name__}", tensor)
+                name = held_as(tensor) or f"argument {number + 1} of {type(root).__name__}"
+                self.recorder.input(name, tensor)
 
     def backward(self, losses: tuple[torch.Tensor, ...]) -> None:
         if self._loader is None and any(step.optimizer < 0 for step in self.runner.steps):
@@ -115,8 +115,6 @@ class GraphMeter(Meter):
 
     def result(self) -> Recording | None:
         graph = plain(self.recorder, cut=self._cut)
-        if self._guessed and not is_told(graph, graph.batch):
-            graph = replace(graph, batch=0)
         if not self._loaders:
-            graph = with_batch(graph)
+            graph = with_batch(graph, self._first)
         return Recording(to_json(graph)) if graph.outputs else None
