@@ -106,7 +106,7 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def exponent(growth: Sequence[dict[str, Any]]) -> float:
-    """The slope of log(seconds) over log(nodes), by least squares, of the rounds that were disturbed least."""
+    """The slope of log(seconds) over log(nodes), by least squares, of the least disturbed rounds."""
     nodes = [math.log(entry["nodes"]) for entry in growth]
     times = [math.log(entry["follow"]["low"]) for entry in growth]
     return statistics.linear_regression(nodes, times).slope
