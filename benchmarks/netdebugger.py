@@ -69,6 +69,10 @@ CASES = (
     Case("BuggyGraphNet1", "trainer", "chart_dependencies", frozenset({"chart-dependencies", "cross-batch"})),
 )
 
+# Every model of the suite leaves out the activation between its last two layers (`n_hidden - 1` counts one
+# too few), which no test of NetDebugger looks for and nobody planted; to say so is right.
+BESIDES = frozenset({"linear-stack"})
+
 # The data, models and trainers are the repository's own; so is how they are put together (tests/test_*.py).
 PREPARE = """
 import random, sys, warnings
@@ -189,7 +193,7 @@ def nnlint(script: Path, expected: frozenset[str], *arguments: str) -> Outcome:
         sorted({finding["name"] for finding in report["findings"] if finding["severity"] != "info"})
     )
     failure = "" if names or not report["not_run"] else str(report["not_run"])
-    right = not failure and (not expected.isdisjoint(names) if expected else not names)
+    right = not failure and (not expected.isdisjoint(names) if expected else BESIDES.issuperset(names))
     return Outcome(names, right, failure, seconds, worked)
 
 

@@ -41,7 +41,9 @@ _OPTIMIZER = re.compile(
     r"^(\s*)([\w.]*opt\w* = (?:[\w.]*\.)?(?:SGD|Adam|AdamW|RMSprop)\()" + _MODEL + r"\.parameters\(\)(.*)$",
     re.MULTILINE,
 )
-_NEVER_LEARNT = frozenset({"overfit-small-batch", "dead-update", "input-independent-baseline"})
+_NEVER_LEARNT = frozenset(
+    {"overfit-small-batch", "dead-update", "input-independent-baseline", "simple-baseline"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,11 @@ class Run:
     seconds: float
 
     @property
+    def reached(self) -> bool:
+        """Whether there was a first training step."""
+        return not any(why.startswith("first training step") for why in self.not_run)
+
+    @property
     def right(self) -> bool:
         """Whether it was silent, or an expected finding was among those that came."""
         return not BUGS[self.bug].expected.isdisjoint(self.found) if self.bug else not self.found
@@ -161,7 +168,7 @@ def summary(done: list[Run]) -> str:
     """A line a bug: how many runs ended as expected, of those that could be run."""
     lines = []
     for bug in ("", *BUGS):
-        of_kind = [entry for entry in done if entry.bug == bug and (entry.found or not entry.not_run)]
+        of_kind = [entry for entry in done if entry.bug == bug and entry.reached]
         right = sum(entry.right for entry in of_kind)
         scripts = len({entry.script for entry in of_kind})
         lines.append(f"{bug or 'sound'}: {right} of {len(of_kind)} as expected ({scripts} scripts)")

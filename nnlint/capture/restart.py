@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch.optim import Optimizer
 
@@ -22,6 +24,10 @@ def restart(root: torch.nn.Module, seed: int) -> None:
         torch.set_rng_state(state)
 
 
+# Of the size of the first gradients.
+_SMALL = 1e-5
+
+
 class Adam:
     """Steps instead of the script's optimizers, along the gradients that they are given.
 
@@ -32,11 +38,14 @@ class Adam:
         self.rate = rate
         self._moments: dict[torch.Tensor, tuple[torch.Tensor, torch.Tensor]] = {}
         self._steps: dict[torch.Tensor, int] = {}
+        # What counts as no gradient, by the size of the first ones: the loss may be scaled by anything.
+        self._small = 0.0
         self._taken: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def instead_of(self, optimizer: Optimizer) -> None:
         """Update, and take the gradients away: the script's optimizer then has nothing to do."""
         with torch.no_grad():
+            self._small = self._small or _size(optimizer) * _SMALL
             for group in optimizer.param_groups:
                 for parameter in group["params"]:
                     if parameter.grad is not None and not parameter.grad.is_sparse:
@@ -55,5 +64,18 @@ class Adam:
         step = self._steps[parameter] = self._steps.get(parameter, 0) + 1
         first.lerp_(grad, 0.1)
         second.mul_(0.999).addcmul_(grad, grad, value=0.001)
-        spread = (second / (1 - 0.999**step)).sqrt_().add_(1e-8)
+        spread = (second / (1 - 0.999**step)).sqrt_().add_(self._small or 1e-8)
         parameter.addcdiv_(first, spread, value=-self.rate / (1 - 0.9**step))
+
+
+def _size(optimizer: Optimizer) -> float:
+    """The root of the mean square of all gradients; 0 if there are none, or not finite ones."""
+    grads = [
+        parameter.grad
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+        if parameter.grad is not None and not parameter.grad.is_sparse
+    ]
+    total = sum(float(torch.linalg.vector_norm(grad.double())) ** 2 for grad in grads)
+    size = math.sqrt(total / max(1, sum(grad.numel() for grad in grads)))
+    return size if math.isfinite(size) else 0.0

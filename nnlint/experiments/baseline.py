@@ -29,7 +29,7 @@ def gain(real: Fit, zeroed: Fit) -> float:
     difference = level(zeroed.losses[:steps]) - level(real.losses[:steps])
     scale = abs(real.span) if not real.unbounded else abs(level(zeroed.losses))
     jitter = 2 * max(noise(real.losses), noise(zeroed.losses))
-    return (difference - jitter) / max(scale, 1e-12)
+    return (difference - jitter) / max(scale, 1e-30)
 
 
 def pairs(trajectories: Mapping[str, Trajectory]) -> list[tuple[Fit, Fit]]:

@@ -12,6 +12,8 @@ from nnlint.capture.plan import Place
 
 # Above this share of the way from chance to the floor the batch counts as learnt.
 LEARNT = 0.9
+# No difference; a loss may be multiplied by next to nothing.
+_TINY = 1e-30
 # Below this share a model does no better than a constant.
 CONSTANT = 0.1
 
@@ -82,4 +84,4 @@ def falls(losses: Sequence[float], floor: float, part: float = 0.03) -> bool:
     quarter = max(3, len(half) // 4)
     before, after = median(half[:quarter]), median(half[-quarter:])
     # A loss that jumps must fall by more than it jumps.
-    return before - after > max(part * max(before - floor, 1e-12), noise(losses) / 2)
+    return before - after > max(part * max(before - floor, _TINY), noise(losses) / 2)

@@ -49,6 +49,8 @@ class RegularisationAudit(Rule):
             f"loss from {found.first:.3g} to {found.held:.3g} with it and to {found.plain:.3g} without; "
             "reduce it, and add regularisation only once the model overfits",
             evidence={"first": found.first, "with": found.held, "without": found.plain},
+            # The decay is what keeps ten samples from being learnt, too.
+            explains=("overfit-small-batch", "simple-baseline"),
         )
 
 

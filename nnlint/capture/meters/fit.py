@@ -96,7 +96,8 @@ class FitMeter(Meter):
             return "the loss has terms beside its loss functions"
         if not math.isfinite(chance) or not math.isfinite(floor):
             return "its bounds are not finite"
-        if not abs(chance - floor) > 1e-6 * max(abs(chance), 1e-6):
+        # On the loss's own scale: it may be multiplied by next to nothing.
+        if not abs(chance - floor) > 1e-6 * max(abs(chance), 1e-6 * abs(self._weight)):
             return "the targets are the same for every sample"
         self._chance, self._floor = chance, floor
         return ""
