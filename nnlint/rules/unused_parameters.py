@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnlint.experiments.arguments import ARGUMENTS, Arguments
 from nnlint.experiments.health import HEALTH, Untouched, of
 from nnlint.graph.nodes import Ref
 from nnlint.rule import Rule, Sighting, listed
@@ -22,7 +23,7 @@ _OVER = "the script ended"
 
 
 class UnusedParameters(Rule):
-    continuations = (HEALTH,)
+    continuations = (HEALTH, ARGUMENTS)
     explained_by = (
         "non-differentiable-loss",
         "everything-frozen",
@@ -35,6 +36,7 @@ class UnusedParameters(Rule):
     )
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        yield from self._arguments(seen)
         health = of(seen)
         if health is None or health.broken is not None:
             return
@@ -67,6 +69,22 @@ class UnusedParameters(Rule):
                 f"{listed(names)} of `{health.roots[root]}` had no gradient in any of {number} steps: "
                 f"{why}; connect them to the output, or remove them",
                 evidence={"parameters": names, "steps": number},
+            )
+
+    def _arguments(self, seen: Capture) -> Iterator[Sighting]:
+        """What a model is given and makes nothing of; not at first, when gates may be closed on purpose."""
+        trajectory = seen.trajectories.get(ARGUMENTS.name)
+        found = trajectory.measure(Arguments) if trajectory is not None else None
+        if found is None or found.steps < _STEPS:
+            return
+        for entry in found.ignored:
+            yield Sighting(
+                entry.place,
+                f"what `{entry.root}` returns is the same whatever its argument `{entry.name}` "
+                f"{list(entry.shape)} holds, after {found.steps} steps too, while it depends on "
+                f"`{entry.heeded}`: its forward never uses it, or loses it on the way; use it, or leave it "
+                "out",
+                evidence={"argument": entry.name, "steps": found.steps},
             )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
