@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from nnlint.static.scores import SAME_SCALE
 from nnlint.static.values import Kind, Value
@@ -49,11 +49,12 @@ def attentions(script: ScriptModel) -> Iterator[Attention]:
     """The attention that the file writes out."""
     weights = {id(call): call for call in script.calls_of("softmax") if call.args}
     used: set[int] = set()
+    scores = _Scores()
     for product in script.calls_of(*PRODUCTS):
         for side in product.args:
             used.update(id(part) for part in side.sources(PASSES) if id(part) in weights)
     for key, softmax in weights.items():
-        found = _scores(softmax.args[0], 0) if key in used else None
+        found = scores.of(softmax.args[0]) if key in used else None
         if found is None:
             continue
         product, factors = found
@@ -100,32 +101,47 @@ def normalised(query: Value) -> bool:
     return any(unit(part) for part in query.sources(lambda value: value.op in on and not unit(value)))
 
 
-def _scores(value: Value, depth: int) -> tuple[Value, tuple[Factor, ...]] | None:
-    """The product behind the scores, and the factors between; None where that is not clear."""
-    if depth > _DEEPEST:
+_Found: TypeAlias = "tuple[Value, tuple[Factor, ...]] | None"
+
+
+class _Scores:
+    """The product behind scores, and the factors between; None where that is not clear.
+
+    Each value is looked at once: masks under one test after another would double the ways to it each time.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, _Found] = {}
+
+    def of(self, value: Value, depth: int = 0) -> _Found:
+        if id(value) not in self._known:
+            self._known[id(value)] = None  # for a loop that comes back here
+            self._known[id(value)] = self._read(value, depth) if depth <= _DEEPEST else None
+        return self._known[id(value)]
+
+    def _read(self, value: Value, depth: int) -> _Found:
+        if value.alts:
+            found = {self.of(part, depth + 1) for part in value.alternatives() if not part.is_const(None)}
+            return found.pop() if len(found) == 1 else None
+        if value.result is not None:
+            return self.of(value.result, depth + 1)
+        if value.op in PRODUCTS:
+            return value, ()
+        if value.op in PASSES and value.args:
+            return self.of(value.args[0], depth + 1)
+        if value.op == "where" and len(value.args) == 3:
+            return _one([self.of(part, depth + 1) for part in value.args[1:]])
+        if value.op in {"add", "sub"} and len(value.args) == 2:
+            return _one([self.of(part, depth + 1) for part in value.args])
+        if value.op in {"mul", "div"} and len(value.args) == 2:
+            for scores, factor in (value.args, value.args[::-1])[: 1 if value.op == "div" else 2]:
+                found_here = self.of(scores, depth + 1)
+                if found_here is not None:
+                    return found_here[0], (*found_here[1], _factor(value, factor))
         return None
-    if value.alts:
-        found = {_scores(part, depth + 1) for part in value.alternatives() if not part.is_const(None)}
-        return found.pop() if len(found) == 1 else None
-    if value.result is not None:
-        return _scores(value.result, depth + 1)
-    if value.op in PRODUCTS:
-        return value, ()
-    if value.op in PASSES and value.args:
-        return _scores(value.args[0], depth + 1)
-    if value.op == "where" and len(value.args) == 3:
-        return _one([_scores(part, depth + 1) for part in value.args[1:]])
-    if value.op in {"add", "sub"} and len(value.args) == 2:
-        return _one([_scores(part, depth + 1) for part in value.args])
-    if value.op in {"mul", "div"} and len(value.args) == 2:
-        for scores, factor in (value.args, value.args[::-1])[: 1 if value.op == "div" else 2]:
-            found_here = _scores(scores, depth + 1)
-            if found_here is not None:
-                return found_here[0], (*found_here[1], _factor(value, factor))
-    return None
 
 
-def _one(found: list[tuple[Value, tuple[Factor, ...]] | None]) -> tuple[Value, tuple[Factor, ...]] | None:
+def _one(found: list[_Found]) -> _Found:
     """The only term that is a product; a bias and a mask are none."""
     known = [item for item in found if item is not None]
     return known[0] if len(known) == 1 else None
