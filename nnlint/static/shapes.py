@@ -264,7 +264,8 @@ class Shapes:
             return self.of(right)
         first, second = self.of(left), self.of(right)
         if first is not None and second is None and right.kind is not Kind.TENSOR:
-            return first  # `scores * self.scale`
+            # `scores * self.scale`; a parameter of unknown size may widen an axis of size 1.
+            return first if all(first) or right.kind is not Kind.PARAMETER else None
         if first is None or second is None:
             return None
         if len(first) < len(second):
