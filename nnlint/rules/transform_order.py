@@ -32,6 +32,8 @@ class TransformOrder(Rule):
             node = steps[i].node
             assert node is not None
             later = next((j for j in range(i + 1, len(names)) if names[j] in TENSORS), None)
+            if later is not None and "ToPILImage" in names[i:later]:
+                continue  # what is given is a tensor, normalised back and made an image again
             if later is not None and not any(n in TENSORS | {"ToImage", "PILToTensor"} for n in names[:i]):
                 yield self.problem(
                     node,
@@ -67,6 +69,8 @@ class TransformOrder(Rule):
             for held_out in sides[EVALUATION]:
                 if training.op != held_out.op or training is held_out:
                     continue
+                if any(_alike(other, held_out) for other in sides[TRAIN]):
+                    continue  # this one was only for the mean and the deviation
                 problem = self._compare(training, held_out)
                 if problem is not None:
                     yield problem
@@ -94,3 +98,11 @@ class TransformOrder(Rule):
             f"of another scale; give both the same `Normalize`",
             related=((has.node, "normalised here"),),
         )
+
+
+def _alike(training: Value, held_out: Value) -> bool:
+    """Whether both are of one class, and normalised both."""
+    return training.op == held_out.op and all(
+        any(name_of_step(step) == "Normalize" for step in steps_of(transform_of(side)) or ())
+        for side in (training, held_out)
+    )
