@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from nnlint.finding import Severity
 from nnlint.rule import Draft, Problem, Replacement, Rule
+from nnlint.static.torch_api import FACTORIES
 from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ class MovedParameter(Rule):
             ):
                 continue
             parameter = next((arg for arg in value.args[:2] if arg.op == "torch.nn.Parameter"), None)
-            if parameter is None or parameter.frame is not value.frame:
+            if parameter is None or parameter.frame is not value.frame or _there_already(value, parameter):
                 continue
             yield self.problem(
                 value.node,
@@ -50,7 +52,30 @@ class MovedParameter(Rule):
                 "to the data, inside "
                 f"`nn.Parameter(…)`",
                 fix=_inside(script, value, parameter),
+                severity=None if _made_here(value, parameter) else Severity.WARNING,
             )
+
+
+def _there_already(value: Value, parameter: Value) -> bool:
+    """Whether the data were moved to that device before: then `to` gives back the Parameter itself."""
+    if value.op not in {"to", "cuda"} or not parameter.args:
+        return False
+    data = parameter.args[0]
+    target = value.args[1] if len(value.args) > 1 else None
+    made = data.args[1] if data.op == value.op and len(data.args) > 1 else data.kwargs.get("device")
+    if target is None or made is None:
+        return data.op == value.op and target is made
+    return made is target or (target.kind is Kind.CONST and made.is_const(target.const))
+
+
+def _made_here(value: Value, parameter: Value) -> bool:
+    """Whether the data surely lie somewhere else: a new tensor; one that was given may be there already."""
+    if value.op not in {"to", "cuda"} or not parameter.args:
+        return True
+    return not any(
+        part.op in {"param", "batch_item"}
+        for part in parameter.args[0].sources(lambda part: part.op not in FACTORIES)
+    )
 
 
 def _operation(value: Value) -> str:
