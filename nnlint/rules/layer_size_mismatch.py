@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nnlint.rule import Problem, Rule
 from nnlint.static import torch_api
 from nnlint.static.axes import Axis
+from nnlint.static.values import Kind
 from nnlint.static.widths import TAKES, Meeting, cannot_be, meetings
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ class LayerSizeMismatch(Rule):
     words = ("Linear", "Conv", "Norm", "LSTM", "GRU", "RNN")
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
+        if _replaces_weights(script):
+            return
         fits: dict[int, bool] = {}
         found: dict[int, tuple[cst.CSTNode, Meeting]] = {}
         for meeting in meetings(script):
@@ -49,6 +52,16 @@ class LayerSizeMismatch(Rule):
             f"raises; make `{TAKES[operation]}` fit",
             related=related,
         )
+
+
+def _replaces_weights(script: ScriptModel) -> bool:
+    """Whether some layer, which one is not seen, is given another weight: `getattr(net, name).weight = w`."""
+    return any(
+        fact.kind == "attribute"
+        and fact.name == "weight"
+        and (fact.owner is None or fact.owner.kind is not Kind.MODULE or fact.owner.op == "getattr")
+        for fact in script.facts
+    )
 
 
 def _number(shapes: Shapes, axis: Axis) -> str:
