@@ -66,13 +66,22 @@ class SoftmaxDim(Rule):
             what = "the axis then depends on the number of axes (0 for 1 or 3, else 1)"
         else:
             what = f"axis {axis} is taken for {rank} axes"
-        wrong = rank == 3
+        wrong = rank == 3 and not _moved_first(scores)
         return self.problem(
             made.node,
             f"`{script.text(made.node)}` has no dim: {what}, and PyTorch warns that this will go; give dim",
             severity=None if wrong else Severity.INFO,
             fix=_with_dim(script, made, scores, rank),
         )
+
+
+def _moved_first(scores: Value) -> bool:
+    """Whether the axis that is taken was brought there: `x.transpose(axis, 0)`."""
+    moves = {"transpose", "swapaxes", "movedim"}
+    return any(
+        part.op in moves and any(arg.is_const(0) for arg in part.args[1:])
+        for part in scores.sources(LOOK_THROUGH - moves)
+    )
 
 
 def _column(scores: Value) -> bool:
