@@ -9,6 +9,8 @@ from nnlint.experiments.modes import MODES, Modes, Resumed
 from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule, Sighting, listed
 from nnlint.static.evaluation import covers, differs_by_mode, inside, own_meaning, touches_mode
+from nnlint.static.holdings import holding, part_of
+from nnlint.static.state import roots
 from nnlint.static.values import Event, EventKind, Frame, Value
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ class MissingTrainMode(Rule):
                     filter(None, (_left_in_eval(script, forward, loop) for loop in forward.frame.loops())),
                     None,
                 )
-                if switch is None or own_meaning(forward.target):
+                if switch is None or own_meaning(forward.target) or _only_used(script, forward.target):
                     continue
                 if (differs := differs_by_mode(forward.target)) is not False:
                     yield self._forgotten(script, forward, switch, differs is True)
@@ -99,6 +101,18 @@ def _left_in_eval(script: ScriptModel, forward: Event, loop: Frame) -> Event | N
     elif any(_restores(event, module) for event in (*after, *ahead)):
         return None
     return switch if _evaluates(script, module, after) else None
+
+
+def _only_used(script: ScriptModel, module: Value) -> bool:
+    """Whether the optimizers surely train something else through it: an input, a patch."""
+    held = [holding(optimizer) for optimizer in script.optimizers]
+    parts = roots(module)
+    return bool(held) and all(
+        own.sure
+        and own.parameters
+        and not any(part_of(part, whole) for part in parts for whole in own.modules)
+        for own in held
+    )
 
 
 def _sets_mode(event: Event, module: Value) -> bool:

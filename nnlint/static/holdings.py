@@ -41,7 +41,8 @@ def holding(optimizer: Value) -> Holding:
 
 
 def _gather(argument: Value, found: Holding) -> None:
-    for value in argument.graph(lambda part: part.kind in (Kind.MODULE, Kind.FUNCTION, Kind.CONST)):
+    ends = (Kind.MODULE, Kind.FUNCTION, Kind.CONST)
+    for value in argument.graph(lambda part: part.kind in ends or part.op == "torch.nn.Parameter"):
         if value.kind is Kind.MODULE:
             found.modules.extend(roots(value))
         elif value.op == "torch.nn.Parameter":
