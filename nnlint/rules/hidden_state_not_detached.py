@@ -34,6 +34,8 @@ class HiddenStateNotDetached(Rule):
             call = forward.call
             if loop is None or call.node is None or not forward.grad or not _trains_each_turn(forward, loop):
                 continue
+            if not any(_near(step.frame, loop) for step in script.events_of(EventKind.STEP)):
+                continue  # gradients that are only looked at
             for value in _inputs(call):
                 if value.op == "phi" and _carried(value, forward) and not _detached(script, loop):
                     name = script.name_of(value, "the hidden state")
@@ -110,6 +112,12 @@ def _flat(values: list[Value]) -> list[Value]:
             else [value]
         )
     return found
+
+
+def _near(step: Frame, loop: Frame) -> bool:
+    """Whether a step is taken in the loop, or in one around it."""
+    around = step.loop()
+    return step.inside(loop) or (around is not None and loop.inside(around))
 
 
 def _trains_each_turn(forward: Event, loop: Frame) -> bool:
