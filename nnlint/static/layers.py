@@ -74,6 +74,17 @@ def built_here(module: Value) -> bool:
     return isinstance(module.node, cst.Call) and module.op not in {"submodule", "module_item"}
 
 
+def evaluates_only(frame: Frame) -> bool:
+    """Whether a place is reached in evaluation mode only: `if not self.training:`."""
+    for test in frame.tests():
+        value, branch = test.value, test.branch
+        while value is not None and value.op == "not" and value.args:
+            value, branch = value.args[0], not branch
+        if value is not None and value.op == "training" and not branch:
+            return True
+    return False
+
+
 def forward_of(frame: Frame) -> FunctionInfo | None:
     """The module's `forward` that is being followed at this place, unless an `__init__` is in between."""
     for function in frame.functions():

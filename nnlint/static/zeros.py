@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nnlint.static.gradients import CUTS, SOURCELESS
+from nnlint.static.layers import evaluates_only
 from nnlint.static.scores import SAME_SCALE, is_network_call, surely
 from nnlint.static.values import Kind, Value
 
@@ -92,7 +93,12 @@ def goes_dead(divisor: Value) -> bool:
 
 def in_training_graph(value: Value) -> bool:
     """Whether autograd records it, and a gradient flows from it back to a network."""
-    return value.grad is True and value.kind is Kind.TENSOR and _flows_to_network(value)
+    return (
+        value.grad is True
+        and value.kind is Kind.TENSOR
+        and not (value.frame is not None and evaluates_only(value.frame))
+        and _flows_to_network(value)
+    )
 
 
 def _flows_to_network(value: Value) -> bool:
