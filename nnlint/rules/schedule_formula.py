@@ -42,7 +42,7 @@ class ScheduleFormula(Rule):
             if not _concerns_rate(fact):
                 continue
             outer = shut(fact.frame)
-            if outer is not None:
+            if outer is not None and not _guards(fact, outer):
                 yield self.problem(
                     fact.node,
                     f"`{script.text(fact.node, 40)}` is never reached: whatever passes its test is caught by "
@@ -69,6 +69,12 @@ class ScheduleFormula(Rule):
 def _condition(branch: Frame) -> cst.CSTNode:
     """The test of a branch."""
     return branch.value.node if branch.value is not None and branch.value.node is not None else branch.node
+
+
+def _guards(fact: Fact, outer: Frame) -> bool:
+    """Whether a function for any step is only called for some: its last stage is a safeguard."""
+    home = next((frame for frame in fact.frame.chain() if frame.function is not None), None)
+    return fact.kind == "return" and home is not None and not outer.inside(home)
 
 
 def _concerns_rate(fact: Fact) -> bool:
