@@ -33,7 +33,7 @@ class MissingNoGrad(Rule):
                 continue
             if _wants_gradient(script, forward) or _switched_elsewhere(script, forward):
                 continue
-            if _released(script, forward):
+            if _released(script, forward) or _shown(script, forward):
                 continue
             place = _place(forward, trained)
             if place is None or forward.target is None:
@@ -83,6 +83,11 @@ def _switched_elsewhere(script: ScriptModel, forward: Event) -> bool:
         ):
             return True
     return False
+
+
+def _shown(script: ScriptModel, forward: Event) -> bool:
+    """Whether a few examples are looked at, outside of any loop and held against nothing."""
+    return forward.frame.loop() is None and id(forward.call) not in script.evaluations.judged
 
 
 def _released(script: ScriptModel, forward: Event) -> bool:

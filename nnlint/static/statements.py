@@ -294,12 +294,11 @@ class StatementReader(AssignmentReader):
             if item.asname is not None:
                 inner = self.iterate(value, node) if value.kind is Kind.CONTEXT else value
                 self.assign(item.asname.name, inner, node)
-            if (
-                value.kind is Kind.CONTEXT
-                and value.op.startswith("torch.")
-                and value.op.rpartition(".")[2] in _GRAD_MODES
-            ):
-                self.grad = value.const
+            parts = list(value.alternatives())
+            modes = {part.const for part in parts if _sets_grad(part)}
+            if modes:
+                # `torch.no_grad() if frozen else nullcontext()` may be either.
+                self.grad = modes.pop() if len(modes) == 1 and all(map(_sets_grad, parts)) else None
         end = self.body(node.body)
         self.frame = frames
         self.grad = grad
@@ -307,6 +306,14 @@ class StatementReader(AssignmentReader):
 
 
 _GRAD_MODES = frozenset({"no_grad", "enable_grad", "inference_mode", "set_grad_enabled"})
+
+
+def _sets_grad(context: Value) -> bool:
+    return (
+        context.kind is Kind.CONTEXT
+        and context.op.startswith("torch.")
+        and context.op.rpartition(".")[2] in _GRAD_MODES
+    )
 
 
 def _merge_modes(
