@@ -10,8 +10,8 @@ import libcst as cst
 
 from nnlint.rule import Problem, Rule
 from nnlint.static.layers import built_here, has_weights
-from nnlint.static.torch_api import DROPOUTS
-from nnlint.static.values import Fact, Frame, Kind
+from nnlint.static.torch_api import CONTAINERS, DROPOUTS
+from nnlint.static.values import Fact, Frame, Kind, Value
 from nnlint.static.walk import descend
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class UnusedLayer(Rule):
         yield from self._bound_twice(script)
         used = _used(script)
         layers = [fact for fact in script.facts if _is_layer(fact)]
-        in_use = {fact.name for fact in layers if id(fact.value) in used}
+        in_use = {fact.name for fact in layers if _in_use(fact.value, used)}
         found = [fact for fact in layers if fact.name not in in_use]
         if not found:
             return
@@ -73,6 +73,14 @@ def _used(script: ScriptModel) -> set[int]:
             if value is not None and value.kind is Kind.MODULE:
                 found.update(id(part) for part in value.alternatives())
     return found
+
+
+def _in_use(layer: Value, used: set[int]) -> bool:
+    """Whether it is used, or registers layers that are: `self._all = nn.ModuleList(self.heads)`."""
+    inside = [*layer.args, layer.element] if layer.op in CONTAINERS else []
+    return id(layer) in used or any(
+        id(part) in used for item in inside if item is not None for part in item.alternatives()
+    )
 
 
 def _is_layer(fact: Fact) -> bool:
