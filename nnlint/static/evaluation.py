@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from nnlint.static import duck, torch_api
+from nnlint.static.held_back import HeldBack
 from nnlint.static.layers import contents
 from nnlint.static.splits import EVALUATION, split_of
 from nnlint.static.state import roots
@@ -169,6 +170,10 @@ class Evaluations:
     # -- what evaluates -------------------------------------------------------------------------
 
     @cached_property
+    def _held_back(self) -> HeldBack:
+        return HeldBack(self.script, filter(self.trains, self.script.events_of(EventKind.FORWARD)))
+
+    @cached_property
     def judged(self) -> set[int]:
         """ids of forwards whose output is compared with a target: a loss or a metric is computed from it."""
         found: set[int] = set()
@@ -223,6 +228,8 @@ class Evaluations:
         split = next((part for part in _inputs(event) if _split_off(part)), None)
         if split is not None:
             return True, "its input is the test side of `train_test_split`"
+        if self._held_back.gives(event):
+            return True, "its input is the part of the data that training leaves out"
         if event.grad is False:
             return True, "it runs without gradients, and its output is only compared with the targets"
         if event.mode == "eval" and not home.trains:

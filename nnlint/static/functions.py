@@ -10,6 +10,9 @@ from nnlint.static.scan import ClassInfo, FunctionInfo, Parameter, Scan
 from nnlint.static.state import Scope
 from nnlint.static.values import Frame, Kind, Value, join
 
+# The steps of a LightningModule, in the order in which the trainer calls them.
+LIGHTNING_STEPS = ("configure_optimizers", "training_step", "validation_step", "test_step", "predict_step")
+
 
 class FunctionReader(CallReader):
     """Functions and classes; `StatementReader` adds the statements of their bodies."""
@@ -18,6 +21,7 @@ class FunctionReader(CallReader):
         super().__init__(scan)
         self.closures: dict[int, Scope] = {}  # id(FunctionInfo) -> the scope it was defined in
         self._class_scopes: dict[int, dict[str, Value]] = {}
+        self._unknown: dict[int, Value] = {}  # id(ClassInfo) -> an object that no call was seen to make
 
     @property
     def class_scopes(self) -> dict[int, dict[str, Value]]:
@@ -104,6 +108,56 @@ class FunctionReader(CallReader):
             found = [item for item in found if not item.is_const(None)] or found
         return join(found) or self.const(node, None)
 
+    def unknown_instance(self, cls: ClassInfo) -> Value:
+        """An object of a class of this file that is made elsewhere: its `__init__` with unknown arguments."""
+        if id(cls) in self._unknown:
+            return self._unknown[id(cls)]
+        kind = Kind.MODULE if cls.is_module else Kind.DATASET if cls.is_dataset else Kind.INSTANCE
+        this = self._unknown[id(cls)] = self.make(kind, f".{cls.name}", cls.node)
+        this.cls = cls
+        this.name = "self"
+        if kind is Kind.MODULE and not cls.is_lightning:
+            self.modes[id(this)] = (None, self.tick())
+        self.instances.append(this)
+        init = cls.method("__init__")
+        if init is not None and init.reads < 4:
+            self.read_alone(init, this)
+        return this
+
+    def read_alone(self, info: FunctionInfo, this: Value | None) -> None:
+        """A function that the file does not call: parameters are what annotation, use and name say."""
+        if self.fuel <= 0:
+            self.fuel = 200  # each function is looked at, however large the file
+        function = self.function_value(info, info.node)
+        function.receiver = this
+        arguments: list[Value] = []
+        parameters = info.parameters[1:] if this is not None else info.parameters
+        steps = info.cls is not None and info.cls.is_lightning and info.name in LIGHTNING_STEPS[1:]
+        keyword: dict[str, Value] = {}
+        for position, parameter in enumerate(parameters):
+            if parameter.star:
+                break
+            value = self.unknown_parameter(info, parameter)
+            if steps and position == 0:
+                loader = self.make(
+                    Kind.LOADER, "lightning.loader", parameter.node, const=info.name.partition("_")[0]
+                )
+                value = self.make(Kind.UNKNOWN, "batch", parameter.node, [loader])
+                value.name = parameter.name
+            if parameter.keyword_only:
+                keyword[parameter.name] = value
+            else:
+                arguments.append(value)
+        frame, depth, grad = self.frame, self.module_depth, self.grad
+        self.frame = Frame("module", info.node, None, self.tick())
+        self.grad = not steps or info.name == "training_step"
+        self.module_depth = 1 if info.name == "forward" and this is not None else 0
+        try:
+            self.call_function(function, arguments, keyword, info.node)
+        finally:
+            self.frame, self.module_depth, self.grad = frame, depth, grad
+            info.reads = max(info.reads, 1)
+
     def bind_arguments(
         self,
         info: FunctionInfo,
@@ -150,7 +204,10 @@ class FunctionReader(CallReader):
             return value
         kind: Kind | None = None
         if parameter.annotation is not None:
-            kind = self.annotated_kind(parameter.annotation)
+            kind, cls = self.annotated(parameter.annotation)
+            if cls is not None:
+                # An object of its own, so that what one function does to it tells nothing of another's.
+                value.cls, value.attrs = cls, self.unknown_instance(cls).attrs
         uses = info.uses.get(parameter.name, set())
         if kind is None:
             kind = duck.kind_by_use(parameter.name, uses) or duck.kind_by_name(parameter.name, uses)
@@ -175,21 +232,22 @@ class FunctionReader(CallReader):
                 return joined
         return value
 
-    def annotated_kind(self, node: cst.BaseExpression) -> Kind | None:
+    def annotated(self, node: cst.BaseExpression) -> tuple[Kind | None, ClassInfo | None]:
+        """The kind that an annotation states, and the class if it is one of this file's modules."""
         if isinstance(node, cst.Subscript):  # Optional[X], list[X]
             if isinstance(node.value, (cst.Name, cst.Attribute)) and dotted(node.value).endswith("Optional"):
                 part = node.slice[0].slice
-                return self.annotated_kind(part.value) if isinstance(part, cst.Index) else None
+                return self.annotated(part.value) if isinstance(part, cst.Index) else (None, None)
             name = self.evaluate(node.value).op
-            return duck.kind_by_annotation(name) or Kind.UNKNOWN
+            return duck.kind_by_annotation(name) or Kind.UNKNOWN, None
         if isinstance(node, cst.BinaryOperation):  # X | None
-            return self.annotated_kind(node.left)
+            return self.annotated(node.left)
         if isinstance(node, cst.SimpleString):
-            return None
+            return None, None
         value = self.evaluate(node)
         if value.kind is Kind.CLASS and value.cls is not None:
-            return Kind.MODULE if value.cls.is_module else Kind.UNKNOWN
-        return duck.kind_by_annotation(value.op) if value.kind is Kind.NAME else None
+            return (Kind.MODULE, value.cls) if value.cls.is_module else (Kind.UNKNOWN, None)
+        return duck.kind_by_annotation(value.op) if value.kind is Kind.NAME else None, None
 
 
 def _decorated_grad(reader: FunctionReader, info: FunctionInfo, grad: bool | None) -> bool | None:
