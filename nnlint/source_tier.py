@@ -62,7 +62,6 @@ def glimpse(rules: Sequence[Rule], source: Source) -> _Told | None:
     from nnlint.static.sketch import sketch
 
     try:
-        source.refuse_deep_nesting()
         drawn = sketch(source.text)
         if not rules:
             return [], {}, []

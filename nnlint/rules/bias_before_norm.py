@@ -43,7 +43,7 @@ class BiasBeforeNorm(Rule):
 
     def _pairs(self, script: ScriptModel) -> Iterator[tuple[Value, Value]]:
         """Layers and the norms that take their output, and nothing else does."""
-        for op in LAYERS:
+        for op in sorted(LAYERS):
             for layer in script.calls_of(op):
                 after = following(layer)
                 if after and after[0].op in UNIT_NORMS:

@@ -80,7 +80,7 @@ def _meant(fact: Fact) -> str | None:
     if fact.name == "requires_grad":
         return fact.name if all(_is_module(part) for part in owners) else None
     for attribute, distance in LAYER_ATTRIBUTES.items():
-        if _near(fact.name, attribute, distance) and all(_has(part, attribute) for part in owners):
+        if all(_has(part, attribute) for part in owners) and _near(fact.name, attribute, distance):
             return attribute
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import libcst as cst
@@ -42,6 +43,10 @@ NEVER_NONE = frozenset({
     Kind.FUNCTION, Kind.CLASS, Kind.INSTANCE, Kind.NUMBER, Kind.PARAMETER, Kind.PARAMETERS,
     Kind.STATE_DICT, Kind.SIZE,
 })  # fmt: skip
+
+
+# The same few literals stand all over a file.
+_literal = lru_cache(maxsize=4096)(ast.literal_eval)
 
 
 class ExpressionReader(AccessReader):
@@ -94,13 +99,14 @@ class ExpressionReader(AccessReader):
 
     def read_number(self, node: cst.Integer | cst.Float | cst.Imaginary) -> Value:
         try:
-            return self.const(node, ast.literal_eval(node.value))
+            return self.const(node, _literal(node.value))
         except (ValueError, SyntaxError):
             return self.make(Kind.NUMBER, "number", node)
 
     def read_string(self, node: cst.SimpleString | cst.ConcatenatedString) -> Value:
         try:
-            return self.const(node, node.evaluated_value)
+            text = _literal(node.value) if type(node) is cst.SimpleString else node.evaluated_value
+            return self.const(node, text)
         except (ValueError, SyntaxError):
             return self.make(Kind.UNKNOWN, "string", node)
 

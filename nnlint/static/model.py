@@ -97,7 +97,7 @@ class ScriptModel:
 
     def calls_of(self, *ops: str) -> Iterator[Value]:
         """Calls of these operations (`softmax`) or qualified names (`torch.utils.data.DataLoader`)."""
-        for op in ops:
+        for op in sorted(ops):  # some come as a set, whose order is another in each process
             yield from self._by_op.get(op, ())
 
     def events_of(self, *kinds: EventKind) -> Iterator[Event]:

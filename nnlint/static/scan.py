@@ -7,8 +7,9 @@ optimizer, whatever it is called.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import libcst as cst
 
@@ -166,13 +167,30 @@ def scan(module: cst.Module) -> Scan:
     return walker.found
 
 
+class _Handlers(dict[type, Callable[[Any], None]]):
+    """What to do with a node, by its class: look below, unless something else is said or nothing is there."""
+
+    def __init__(self, below: Callable[[Any], None]) -> None:
+        super().__init__()
+        self.below = below
+
+    def __missing__(self, kind: type) -> Callable[[Any], None]:
+        self[kind] = handler = self.below if fields_of(kind) else _pass_by
+        return handler
+
+
+def _pass_by(_: object) -> None:
+    """For what has no code below it."""
+
+
 class _Walker:
     def __init__(self) -> None:
         self.found = Scan()
         self.functions: list[FunctionInfo] = []
         self.classes: list[ClassInfo | None] = []
         self.loops: list[set[str]] = []
-        self.handlers = {
+        self.handlers = _Handlers(self.below)
+        self.handlers |= {
             cst.FunctionDef: self.function,
             cst.ClassDef: self.cls,
             cst.For: self.loop,
@@ -190,22 +208,18 @@ class _Walker:
         }
 
     def visit(self, node: cst.CSTNode) -> None:
-        handler = self.handlers.get(type(node))
-        if handler is not None:
-            handler(node)  # type: ignore[operator]
-        else:
-            self.below(node)
+        self.handlers[type(node)](node)
 
     def below(self, node: cst.CSTNode) -> None:
+        handlers = self.handlers
         for name in fields_of(type(node)):
             value = getattr(node, name)
-            if value is None or type(value) is str:
-                continue
-            if type(value) in (tuple, list):
+            kind = type(value)
+            if kind is list or kind is tuple:
                 for item in value:
-                    self.visit(item)
-            elif isinstance(value, cst.CSTNode):
-                self.visit(value)
+                    handlers[type(item)](item)
+            else:
+                handlers[kind](value)
 
     # -- definitions ----------------------------------------------------------------------------
 

@@ -54,7 +54,10 @@ class Blocks(Terms):
         if self.lines[row][: first.col_offset].isspace():
             if row and self.lines[row - 1].rstrip().endswith(b"\\"):
                 raise SketchError("a continued line")
-            return make.block(self.statements(body))
+            self.deeper()
+            made = make.block(self.statements(body))
+            self.depth -= 1
+            return made
         (line,) = self.statements(body)
         return make.suite(line.body)
 
@@ -129,7 +132,9 @@ class Blocks(Terms):
         if node.orelse:
             first = node.orelse[0]
             if type(first) is ast.If and self.lines[first.lineno - 1].startswith(b"elif", first.col_offset):
+                self.deeper()
                 orelse = self.branch(first)
+                self.depth -= 1
             else:
                 orelse = self.orelse(node.orelse)
         return make.branch(test, body, orelse)

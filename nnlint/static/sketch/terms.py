@@ -29,6 +29,7 @@ UNARY: dict[type, cst.BaseUnaryOp] = {
 }  # fmt: skip
 BOOLEAN: dict[type, cst.BaseBooleanOp] = {ast.And: cst.And(), ast.Or: cst.Or()}
 ASYNCHRONOUS = make.asynchronous()
+DEEPEST, DEEP = 100, "deep nesting"
 NO_STAR = cst.MaybeSentinel.DEFAULT
 STAR = make.star_only()
 SLASH = make.slash()
@@ -47,13 +48,24 @@ class Terms:
     def __init__(self, text: str) -> None:
         # Python counts columns in bytes, and lines as these are split.
         self.lines = text.encode().splitlines(keepends=True)
+        self.depth = 0
         self.origins: dict[int, Any] = {}  # id(expression) -> the node of Python's tree that it was made from
 
     def term(self, node: ast.AST) -> Any:
         """The expression as libcst has it."""
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise SketchError(DEEP)
         made = _TERMS[type(node)](self, node)
+        self.depth -= 1
         self.origins[id(made)] = node
         return made
+
+    def deeper(self) -> None:
+        """Far from where libcst is not given a file any more (`Source.refuse_deep_nesting`)."""
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise SketchError(DEEP)
 
     def written(self, node: ast.expr | ast.stmt) -> str:
         """The code of an expression, without the parentheses around it."""
