@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nnlint import atomic
 from nnlint.cli_target import TargetCommand, bar, request, show_output, target
 from nnlint.options import fail, wants_color
 
@@ -101,6 +102,6 @@ def _print(step: GraphStep, every: bool) -> None:
 
 def _write(path: Path, data: bytes) -> None:
     try:
-        path.write_bytes(data)
+        atomic.write(path, data)
     except OSError as error:
         fail(f"{path}: {error.strerror or error}")

@@ -34,6 +34,7 @@ def baseline(
     With `baseline = "FILE"` in the settings, or `--baseline FILE`, these are not reported any more, wherever
     in their files they move. A finding is known by its rule and the code around it.
     """
+    from nnlint import atomic
     from nnlint.baseline import Baseline
     from nnlint.fingerprint import fingerprints
 
@@ -47,7 +48,7 @@ def baseline(
     known = Baseline.of(zip(names, report.findings, keys, strict=True))
     file = Path(output) if output else settings.root / (settings.baseline or DEFAULT_BASELINE)
     try:
-        file.write_text(known.to_json(), encoding="utf-8")
+        atomic.write(file, known.to_json().encode())
     except OSError as error:
         fail(f"{file}: {error.strerror or error}")
     count = sum(sum(each.values()) for each in known.files.values())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from nnlint import atomic
 from nnlint.options import fail, require, wants_color
 
 if TYPE_CHECKING:
@@ -85,9 +86,7 @@ def page(report: Report, seen: Capture) -> str:
 
 def _page(path: Path, report: Report, seen: Capture) -> None:
     text = page(report, seen)
-    unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        unfinished.write_text(text, encoding="utf-8", errors="replace")
-        unfinished.replace(path)
+        atomic.write(path, text.encode(errors="replace"))
     except OSError as error:
         fail(f"{path}: {error.strerror or error}")

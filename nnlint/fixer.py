@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nnlint import documents, fixes
+from nnlint import atomic, documents, fixes
 from nnlint.engine import Linter
 from nnlint.file_result import FileResult
 from nnlint.files import STDIN_NAME
@@ -118,31 +117,9 @@ def write(path: Path, before: bytes, after: bytes) -> None:
             raise FixError("the file is read-only")
         if path.read_bytes() != before:
             raise FixError("the file was changed by someone else in the meantime")
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".nnlint", dir=path.parent)
-        new = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(after)
-                stream.flush()
-                os.fsync(stream.fileno())
-            _take_after(new, path, mode)
-            new.replace(path)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
+        atomic.write(path, after)
     except OSError as error:
         raise FixError(f"cannot write: {error.strerror or error}") from None
-
-
-def _take_after(new: Path, old: Path, mode: int) -> None:
-    """The old file's owner, where that is allowed, and its permissions."""
-    owner = old.stat()
-    if hasattr(os, "chown") and (owner.st_uid, owner.st_gid) != (new.stat().st_uid, new.stat().st_gid):
-        try:
-            os.chown(new, owner.st_uid, owner.st_gid)
-        except PermissionError:
-            mode &= ~(stat.S_ISUID | stat.S_ISGID)
-    new.chmod(stat.S_IMODE(mode))
 
 
 def diff(changes: Sequence[Changed], *, color: bool = False) -> bytes:

@@ -38,7 +38,7 @@ def judge(rules: Sequence[Rule], seen: Capture, step: GraphStep | None, target: 
     for rule in rules:
         looks: list[tuple[Tier, Callable[[], Iterable[Sighting | Skip | Outcome]]]] = []
         if "E" in rule.page.tiers and seen.first_step is not None:
-            looks.append((Tier.EXPERIMENT, lambda rule=rule: rule.check_runs(seen)))  # type: ignore[misc]
+            looks.append((Tier.EXPERIMENT, lambda rule=rule: _of_run(rule, seen)))  # type: ignore[misc]
         if "G" in rule.page.tiers and step is not None:
             looks.append((Tier.GRAPH, lambda rule=rule: rule.check_graph(step)))  # type: ignore[misc]
         for tier, look in looks:
@@ -60,6 +60,11 @@ def judge(rules: Sequence[Rule], seen: Capture, step: GraphStep | None, target: 
         once.setdefault((finding.code, finding.shown_name, finding.span), finding)
     said.findings = list(once.values())
     return said
+
+
+def _of_run(rule: Rule, seen: Capture) -> Iterable[Sighting | Skip | Outcome]:
+    rule.more(seen)  # whose failure `further` passes over: it is said once, here
+    return rule.check_runs(seen)
 
 
 def graph_of(seen: Capture, target: str) -> tuple[GraphStep | None, list[NotRun]]:

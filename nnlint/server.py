@@ -11,7 +11,7 @@ import contextlib
 import json
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from nnlint.cells import Cells
 from nnlint.config import Config, ConfigError, find_config
 from nnlint.documents import Document, Script
 from nnlint.engine import Linter
-from nnlint.finding import Finding, Tier
+from nnlint.finding import Finding, NotRun, Tier
 from nnlint.page import Page
 from nnlint.registry import RegistryError, SelectorError
 from nnlint.static.source import SourceError
@@ -80,6 +80,7 @@ class Server(LanguageServer):
         self.choices: dict[str, tuple[str, ...]] = {}
         self._linters: dict[Path | None, Linter] = {}
         self._complaint = ""
+        self._failures: set[str] = set()
         # One at a time: reading is pure Python, and two would only take turns.
         self._reader = ThreadPoolExecutor(1)
 
@@ -138,12 +139,23 @@ class Server(LanguageServer):
                 texts[document.uri].encode(errors="replace"), filename, document.seen_running
             )
             by_part[document.uri] = list(result.findings)
+            self._say_failures(result.not_run)
             return by_part
         script = Script(Cells.of(enumerate(texts.values(), 1)), filename)
-        for finding in linter.check_document(script, filename, document.seen_running).findings:
+        result = linter.check_document(script, filename, document.seen_running)
+        self._say_failures(result.not_run)
+        for finding in result.findings:
             number = finding.cell or 1
             by_part[document.parts[number - 1]].append(finding)
         return by_part
+
+    def _say_failures(self, entries: Iterable[NotRun]) -> None:
+        """Each rule that failed in a file is said once, not at each keystroke."""
+        for entry in entries:
+            text = f"nnlint: {entry.filename}: {entry.what}: {entry.why}"
+            if text not in self._failures:
+                self._failures.add(text)
+                self.window_show_message(types.ShowMessageParams(types.MessageType.Error, text))
 
     def _linter(self, path: Path) -> Linter | None:
         """The linter for a file; a configuration that cannot be followed is said once."""

@@ -40,7 +40,7 @@ def plant(script: Script) -> Iterator[Mutant]:
                 and script.statement(step.node) in loop.body
                 and not re.search("sched|clip|enumerate|scaler|accelerator|closure", script.source(loop))
             ):
-                body = f"if (i + 1) % 4 == 0:\n    optimizer.step()\n    optimizer.zero_grad()"
+                body = "if (i + 1) % 4 == 0:\n    optimizer.step()\n    optimizer.zero_grad()"
                 head = (
                     script.replace(loop.target, f"i, ({script.source(loop.target)})"),
                     script.replace(loop.iter, f"enumerate({script.source(loop.iter)})"),

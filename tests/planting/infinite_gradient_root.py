@@ -6,8 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from planted import Mutant, Script
 import sites
+from planted import Mutant, Script
 
 
 def plant(script: Script) -> Iterator[Mutant]:

@@ -20,8 +20,8 @@ def plant(script: Script) -> Iterator[Mutant]:
         )
         if (
             not (in_lambda or named)
-            or isinstance(script.parent(site.node), ast.BinOp)
-            and "_w" not in site.bound
+            or (isinstance(script.parent(site.node), ast.BinOp)
+            and "_w" not in site.bound)
         ):
             continue
         # Stepped from batch to batch, one wasted step is no harm.

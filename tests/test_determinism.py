@@ -1,0 +1,51 @@
+"""Two runs say the same, in the same order, to the byte; only times differ."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from support import CHECKOUT, nnlint
+
+FIXTURES = CHECKOUT / "fixtures"
+# Those of different kinds: a loader and dropout, a loop without a loader, two optimizers.
+RUN = ("fixtures/buggy/lm_clip_after_step.py", "fixtures/clean/lbfgs_closure.py")
+
+
+def _json(arguments: Sequence[str], folder: Path, hash_seed: str) -> bytes:
+    done = nnlint(*arguments, "--output-format", "json", cwd=folder, env={"PYTHONHASHSEED": hash_seed})
+    assert done.returncode in (0, 1), done.stderr.decode()
+    return re.sub(rb'"seconds": [\d.e-]+', b'"seconds": 0', done.stdout)
+
+
+def test_linting_says_the_same_to_the_byte_whatever_the_hash_seed() -> None:
+    paths = [str(path.relative_to(CHECKOUT)) for path in sorted(FIXTURES.glob("buggy/*.py"))]
+    arguments = ["--isolated", "--no-cache", "--select", "ALL", *paths]
+    said = {_json(arguments, CHECKOUT, seed) for seed in ("0", "1", "271828")}
+    assert len(said) == 1
+    assert len(json.loads(said.pop())["findings"]) > len(paths)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", RUN)
+def test_running_says_the_same_to_the_byte_whatever_the_hash_seed(script: str) -> None:
+    pytest.importorskip("torch")
+    arguments = ["run", "--isolated", script]
+    first, second = (_json_of_run(arguments, seed) for seed in ("0", "1"))
+    assert first == second
+
+
+def _json_of_run(arguments: Sequence[str], hash_seed: str) -> bytes:
+    done = nnlint(
+        arguments[0],
+        "--output-format",
+        "json",
+        *arguments[1:],
+        cwd=CHECKOUT,
+        env={"PYTHONHASHSEED": hash_seed},
+    )
+    assert done.returncode in (0, 1), done.stderr.decode()
+    return re.sub(rb'"seconds": [\d.e-]+', b'"seconds": 0', done.stdout)
