@@ -96,10 +96,16 @@ def each_once(findings: Sequence[Finding], rules: Sequence[Rule], near: Near) ->
         or not (
             finding.tier is Tier.STATIC
             or id(finding) not in kept
-            # A run knows less well than the source which line is to blame, and both mean one bug.
+            # A run knows less well than the source which line is to blame, and both mean one bug; but what
+            # might happen, as the source shows, is less than what did.
             or (
                 finding.tier is Tier.EXPERIMENT
-                and any(finding.name == other.name and near(finding, other) for other in read)
+                and any(
+                    finding.name == other.name
+                    and near(finding, other)
+                    and other.severity.rank <= finding.severity.rank
+                    for other in read
+                )
             )
             or (finding.tier is Tier.GRAPH and any(_one_bug(finding, other, built) for other in read))
         )
@@ -159,12 +165,27 @@ def needed(
 def further(
     rules: Iterable[Rule], seen: Capture, *, sense: Callable[[Continuation], bool] | None = None
 ) -> list[Continuation]:
-    """What else they want run in its light; a rule that fails here will say so when it judges."""
-    found: list[Continuation] = []
+    """What else they want run in its light; a rule that fails here will say so when it judges.
+
+    Nothing more is run for a rule that another one, which speaks already, will explain.
+    """
+    rules, found = list(rules), list[Continuation]()
     for rule in rules:
         with contextlib.suppress(Exception):
-            found += rule.more(seen)
+            wanted = rule.more(seen)
+            causes = [other for other in rules if other.page.name in rule.explained_by] if wanted else []
+            if not any(_speaks(other, seen) for other in causes):
+                found += wanted
     return found if sense is None else [entry for entry in found if sense(entry)]
+
+
+def _speaks(rule: Rule, seen: Capture) -> bool:
+    """Whether a rule finds something in a run as far as it has come."""
+    if "E" not in rule.page.tiers or seen.first_step is None:
+        return False
+    with contextlib.suppress(Exception):
+        return any(isinstance(found, Sighting) for found in rule.check_runs(seen))
+    return False
 
 
 def _finding(rule: Rule, sighting: Sighting, tier: Tier, target: str) -> Finding:
