@@ -35,7 +35,7 @@ from nnlint.static.source import SourceError
 RUN = "nnlint.run"
 SETTINGS_FILES = ("pyproject.toml", "nnlint.toml")
 # Seconds without a keystroke before a text is looked at.
-_PAUSE = 0.15
+PAUSE = 0.15
 
 
 @dataclass(slots=True)
@@ -111,7 +111,7 @@ class Server(LanguageServer):
             (document for document in self.open.values() if uri in document.parts), None
         )
 
-    def look(self, document: Open, pause: float = _PAUSE) -> None:
+    def look(self, document: Open, pause: float = PAUSE) -> None:
         """Look at a document once nobody has typed for so long."""
         if document.waiting is not None:
             document.waiting.cancel()
@@ -218,7 +218,7 @@ class Server(LanguageServer):
             self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(gone, []))
         document.parts = parts
         document.seen_running = []
-        self.look(document, pause=_PAUSE if before else 0)
+        self.look(document, pause=PAUSE if before else 0)
 
     def close(self, uri: str) -> None:
         """Forget a document; an editor keeps no diagnostics of what it has closed."""
