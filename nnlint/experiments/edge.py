@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.health import HEALTH, of
+from nnlint.experiments.health import of
 from nnlint.finding import Severity
 from nnlint.rule import Sighting
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from nnlint.capture.plan import Place
     from nnlint.capture.supervise import Capture
     from nnlint.experiments.origin import Source
-
-__all__ = ["HEALTH", "Edge", "met"]
 
 # Beyond this a value has grown on the way to the largest float, and the operation is not to blame.
 _GROWN = 1e12

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.edge import HEALTH, met
+from nnlint.experiments.edge import met
+from nnlint.experiments.health import HEALTH
 from nnlint.graph import edges
 from nnlint.graph.makers import surely as surely_made
 from nnlint.rule import Problem, Rule, Sighting

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.edge import HEALTH, met
+from nnlint.experiments.edge import met
+from nnlint.experiments.health import HEALTH
 from nnlint.finding import Severity
 from nnlint.graph import edges
 from nnlint.graph.nodes import Ref

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.experiments.edge import HEALTH, met
+from nnlint.experiments.edge import met
+from nnlint.experiments.health import HEALTH
 from nnlint.graph import edges
 from nnlint.graph.makers import made_by
 from nnlint.rule import Change, Draft, Problem, Replacement, Rule, Sighting

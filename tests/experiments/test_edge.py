@@ -13,8 +13,7 @@ from nnlint.capture.supervise import Capture
 from nnlint.config import Config
 from nnlint.engine import Linter
 from nnlint.examine import examine
-from nnlint.experiments.edge import HEALTH
-from nnlint.experiments.health import Broken, Health
+from nnlint.experiments.health import HEALTH, Broken, Health
 from nnlint.experiments.origin import Origin, Source
 from nnlint.finding import Severity, Tier
 from nnlint.rule import Rule, Sighting
