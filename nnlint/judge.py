@@ -169,7 +169,8 @@ def further(
 
     Nothing more is run for a rule that another one, which speaks already, will explain.
     """
-    rules, found = list(rules), list[Continuation]()
+    rules = list(rules)
+    found: list[Continuation] = []
     for rule in rules:
         with contextlib.suppress(Exception):
             wanted = rule.more(seen)
