@@ -12,8 +12,8 @@ from nnlint.rule import Rule
 # What these measure, each rank measures alike on its own share. The others call the model by themselves, or
 # compare data that no single rank has.
 _TOGETHER = frozenset({"fit", "first_loss", "health", "epochs"})
-# It looks for more first steps, by forking.
-_FORKING = frozenset({"later"})
+# Rules can do without these: one looks for more first steps, by forking, the other calls the model by itself.
+_SPARED = (frozenset({"later"}), frozenset({"arguments"}))
 
 
 def together(rules: Sequence[Rule], target: str) -> tuple[list[Rule], list[NotRun]]:
@@ -25,7 +25,7 @@ def together(rules: Sequence[Rule], target: str) -> tuple[list[Rule], list[NotRu
     for rule in rules:
         if "E" not in rule.page.tiers:
             continue
-        if all(sensible(entry) for entry in rule.continuations if set(entry.meters) != _FORKING):
+        if all(sensible(entry) for entry in rule.continuations if set(entry.meters) not in _SPARED):
             kept.append(rule)
         else:
             why = "is asked of one process only: run the script without --nproc-per-node"
