@@ -5,9 +5,9 @@
     python benchmarks/cache.py --quick             300 files, one round, no results file
 
 One file in eight is a training script (a fixture under another name, with a comment of its own), the
-others are modules without torch. Each figure is of a whole process; the floor is a Python that finds, reads and
-hashes the files. Wall time and CPU time, as ratios to the floor of the same round, and the peak memory of one
-process.
+others are modules without torch. Each figure is of a whole process; the floor is a Python that finds, reads
+and hashes the files. Wall time and CPU time, as ratios to the floor of the same round, and the peak memory of
+one process.
 """
 
 from __future__ import annotations

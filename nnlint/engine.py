@@ -115,7 +115,7 @@ class Linter:
         # Counted once, however many machines look.
         stale = self.baseline.gone(self.root) if self.shard.index == 1 else 0
         files = 0
-        results = sweep(self, list(map(str, found.files)), cache, jobs)
+        results = sweep(self, found.files, cache, jobs)
         if nnlint.files.STDIN in names:
             results = itertools.chain((self._check_stdin(treat),), results)
         for result in results:

@@ -46,16 +46,17 @@ class _Patterns:
 
         return cls(folder, GitIgnoreSpec.from_lines(lines))
 
-    def verdict(self, path: Path, is_dir: bool) -> bool | None:
+    def verdict(self, path: str, is_dir: bool) -> bool | None:
         """True to ignore, False for an explicit `!pattern`, None if nothing matches."""
-        relative = path.relative_to(self.folder).as_posix() + ("/" if is_dir else "")
-        return self.spec.check_file(relative).include
+        folder = str(self.folder)
+        relative = path[len(folder) + (not folder.endswith(os.sep)) :].replace(os.sep, "/")
+        return self.spec.check_file(relative + ("/" if is_dir else "")).include
 
 
 def discover(paths: Sequence[Path], exclude: Sequence[str] = (), root: Path | None = None) -> Discovery:
     """Every file named, and each script and notebook below the folders named that is not excluded."""
     found = Discovery()
-    seen: set[Path] = set()
+    seen: set[str] = set()
     root = (root or Path.cwd()).absolute()
     excluded = _Patterns.of(root, exclude) if exclude else None
     for path in paths:
@@ -64,53 +65,60 @@ def discover(paths: Sequence[Path], exclude: Sequence[str] = (), root: Path | No
         except OSError as error:
             found.not_run.append(NotRun("read", error.strerror or str(error), str(path)))
             continue
-        files = _walk(path, excluded, found.not_run) if is_dir else iter((path,))
-        for file in files:
-            identity = file.resolve()
+        alone = iter(((str(path), os.path.realpath(path)),))
+        for file, identity in _walk(path, excluded, found.not_run) if is_dir else alone:
             if identity not in seen:
                 seen.add(identity)
-                found.files.append(file)
+                found.files.append(Path(file))
     return found
 
 
-def _walk(top: Path, excluded: _Patterns | None, not_run: list[NotRun]) -> Iterator[Path]:
+def _walk(top: Path, excluded: _Patterns | None, not_run: list[NotRun]) -> Iterator[tuple[str, str]]:
+    """Each file as it is shown, and by its real path.
+
+    In strings: most of the time that it takes to see that nothing has changed in a large tree is spent here.
+    """
     base = top.absolute()
     rules = _above(base)
     if excluded and base.is_relative_to(excluded.folder):
         rules.append(excluded)
-    stack: list[tuple[Path, Path, list[_Patterns]]] = [(top, base, rules)]
+    # Folders as they are shown, from the root, and by their real paths: links to folders are not followed.
+    shown_top = "" if str(top) == "." else os.path.join(top, "")  # noqa: PTH118
+    stack = [(shown_top, os.path.join(base, ""), os.path.join(os.path.realpath(base), ""), rules)]  # noqa: PTH118
     while stack:
-        shown, folder, patterns = stack.pop()
+        shown, folder, real, patterns = stack.pop()
         try:
             with os.scandir(folder) as scan:
                 entries = sorted(scan, key=lambda entry: entry.name)
         except OSError as error:
-            not_run.append(NotRun("read", error.strerror or str(error), str(shown)))
+            not_run.append(NotRun("read", error.strerror or str(error), str(Path(shown))))
             continue
         names = {entry.name for entry in entries}
-        if "pyvenv.cfg" in names and folder != base:
+        if "pyvenv.cfg" in names and Path(folder) != base:
             continue
-        if ".gitignore" in names and (own := _gitignore(folder, not_run)):
+        if ".gitignore" in names and (own := _gitignore(Path(folder), not_run)):
             # The command's own exclusions stay last: no .gitignore can bring back what they exclude.
             at = len(patterns) - 1 if excluded and patterns and patterns[-1] is excluded else len(patterns)
             patterns = [*patterns[:at], own, *patterns[at:]]
         folders = []
         for entry in entries:
-            path, is_dir = folder / entry.name, entry.is_dir(follow_symlinks=False)
-            if is_dir and (entry.name in SKIPPED or entry.name.startswith(".")):
+            name, is_dir = entry.name, entry.is_dir(follow_symlinks=False)
+            if is_dir and (name in SKIPPED or name.startswith(".")):
                 continue
-            if not is_dir and not (entry.name.endswith(ENDINGS) and entry.is_file()):
+            if not is_dir and not (name.endswith(ENDINGS) and entry.is_file()):
                 continue
-            if _ignored(path, is_dir, patterns):
+            if patterns and _ignored(folder + name, is_dir, patterns):
                 continue
             if is_dir:
-                folders.append((shown / entry.name, path, patterns))
+                folders.append(
+                    (f"{shown}{name}{os.sep}", f"{folder}{name}{os.sep}", f"{real}{name}{os.sep}", patterns)
+                )
             else:
-                yield shown / entry.name
+                yield shown + name, os.path.realpath(folder + name) if entry.is_symlink() else real + name
         stack.extend(reversed(folders))
 
 
-def _ignored(path: Path, is_dir: bool, patterns: Sequence[_Patterns]) -> bool:
+def _ignored(path: str, is_dir: bool, patterns: Sequence[_Patterns]) -> bool:
     """The last pattern that has a say decides, as in git."""
     for rules in reversed(patterns):
         verdict = rules.verdict(path, is_dir)

@@ -66,7 +66,7 @@ class _Facts:
         return self._made[codes, notebook]
 
 
-def sweep(linter: Linter, names: Sequence[str], cache: Cache | None, jobs: int) -> Iterator[FileResult]:
+def sweep(linter: Linter, files: Sequence[Path], cache: Cache | None, jobs: int) -> Iterator[FileResult]:
     """The results of the files, in their order, whatever is remembered and however many processes look.
 
     RegistryError if a rule cannot be imported, which is noticed at the first file that has to be looked at.
@@ -75,9 +75,10 @@ def sweep(linter: Linter, names: Sequence[str], cache: Cache | None, jobs: int) 
     known: dict[int, FileResult] = {}
     waiting: dict[int, tuple[str, bytes]] = {}
     size = 0
-    for at, name in enumerate(names):
+    for at, file in enumerate(files):
+        name = str(file)
         try:
-            data = Path(name).read_bytes()
+            data = file.read_bytes()
         except OSError as error:
             known[at] = unread(name, error)
             continue
@@ -95,7 +96,7 @@ def sweep(linter: Linter, names: Sequence[str], cache: Cache | None, jobs: int) 
     if size < _WORTH_BYTES or len(waiting) == 1:
         jobs = 1
     found = _looks(look, list(waiting.values()), jobs)
-    for at in range(len(names)):
+    for at in range(len(files)):
         if at in waiting:
             result, entry = next(found)
             _keep(cache, entry)
