@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import math
 import random
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from nnlint.capture.plan import Trajectory
+from nnlint.capture.supervise import Capture
 from nnlint.experiments import baseline
 from nnlint.experiments.fit import Fit, falls, level
-from nnlint.experiments.overfit import Course, course, learns
+from nnlint.experiments.overfit import ADAM, Course, course, learns, long_enough
+from nnlint.judge import further
+from nnlint.rule import Sighting, Skip
+
+if TYPE_CHECKING:
+    from nnlint.capture.plan import FirstStep
+    from nnlint.rule import Rule
 
 random.seed(2)
 NOISE = [random.gauss(0, 0.01) for _ in range(200)]
@@ -98,3 +108,30 @@ def test_levels_and_slopes() -> None:
     assert math.isnan(level([]))
     assert falls(SLOW, 0.0)
     assert not falls(PLATEAU, 0.0)
+
+
+def test_nothing_more_is_run_for_what_a_rule_that_speaks_explains() -> None:
+    cause = SimpleNamespace(
+        page=SimpleNamespace(name="cause", tiers=("E",)),
+        explained_by=(),
+        more=lambda _: (),
+        check_runs=lambda seen: [Sighting(None, "wrong")] if seen.trajectories else [Skip("nothing yet")],
+    )
+    doubting = SimpleNamespace(
+        page=SimpleNamespace(name="doubting", tiers=("E",)),
+        explained_by=("cause",),
+        more=lambda _: (ADAM,),
+        check_runs=lambda _: [],
+    )
+    rules = cast("list[Rule]", [cause, doubting])
+    step = cast("FirstStep", object())
+    assert further(rules, Capture(first_step=step)) == [ADAM]
+    spoken = Capture(first_step=step, trajectories={"real": Trajectory("real", "none", (), "steps", 1.0)})
+    assert further(rules, spoken) == []
+
+
+def test_a_try_cut_short_is_no_evidence() -> None:
+    assert not long_enough(None)
+    assert not long_enough(_fit(PLATEAU[:30]))
+    assert long_enough(_fit(PLATEAU))
+    assert long_enough(_fit([1.0, math.inf, math.nan, math.nan, math.nan]))
