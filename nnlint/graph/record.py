@@ -254,7 +254,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._unknown(tensor, self._unseen(tensor, why))
         if known is None and tensor._cdata in self._gradients:
             return self._unknown(tensor, self._unseen(tensor, ""))
-        if known is None and self._escaped and self._fresh and tensor.dim():
+        if known is None and self._escaped and self._fresh and tensor.dim() and tensor.numel():
             why = "numbers leave torch for Python or NumPy, and others come from there"
             self.reasons[why] = None
             return self._unknown(tensor, self._unseen(tensor, "", [*self._escaped]))

@@ -48,8 +48,7 @@ def test_a_clean_model_holds_its_samples_apart(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
 def test_a_library_model_holds_its_samples_apart(name: str) -> None:
-    # Whether all positions of its mask are on leaves torch as a number, and what follows is not known.
-    check_clean(SLOW[name](), unknown=name == "llama")
+    check_clean(SLOW[name]())
 
 
 @pytest.mark.parametrize("name", BUGGY)
@@ -205,6 +204,28 @@ def test_the_twin_is_never_contradicted_on_random_graphs(
     )
     flow, values, twin = answers(case)
     assert contradictions(case, flow, values, twin) == [], kept
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda x: x.t().as_strided((5, 5), (1, 5)),
+        lambda x: x[:, 1:].as_strided((5, 4), (4, 1)),
+        lambda x: torch.as_strided(x + 0, (5, 5), (5, 1)),
+        lambda x: _written(x[:, 1:], lambda part: part.unfold(0, 2, 2).mul_(2)),
+        lambda x: _written(x.t(), lambda part: part.as_strided((2, 2), (5, 1)).mul_(2)),
+    ],
+)
+def test_strides_are_not_followed(forward: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    case = Case("strides", {"x": torch.randn(5, 5)}, lambda given: forward(given["x"]), batch=5)
+    flow, values, twin = answers(case)
+    assert contradictions(case, flow, values, twin) == []
+
+
+def _written(x: torch.Tensor, write: Callable[[torch.Tensor], object]) -> torch.Tensor:
+    y = x.clone()
+    write(y)
+    return y
 
 
 def test_the_twin_sees_a_false_claim() -> None:
