@@ -36,7 +36,8 @@ class Operator(Protocol):
     def plant(self, script: Script) -> Iterator[Mutant]:
         """The script with the bug, once for each place where it can be planted."""
 
-    # It may also have `INSTEAD`: names of rules that may say it in this rule's place.
+    # It may also have `INSTEAD`: names of rules that may say it in this rule's place; and `BLIND`: that the
+    # rule is known to find none of them yet.
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,21 @@ def test_each_static_rule_has_its_bug_planted() -> None:
     assert set(OPERATORS) == {page.name for page in load_pages() if "S" in page.tiers}
 
 
-@pytest.mark.parametrize(("name", "operator"), OPERATORS.items(), ids=list(OPERATORS))
+def _cases() -> list[object]:
+    return [
+        pytest.param(
+            name,
+            operator,
+            id=name,
+            marks=[pytest.mark.xfail(strict=True)] if getattr(operator, "BLIND", False) else [],
+        )
+        for name, operator in OPERATORS.items()
+    ]
+
+
+@pytest.mark.parametrize(("name", "operator"), _cases())
 def test_a_planted_bug_is_found(name: str, operator: Operator) -> None:
-    result = measure(name, operator, most=3, each=1)
+    result = measure(name, operator, most=4, each=1)
     assert result.mutants
     assert len(result.missed) < result.mutants, result.missed[0].text
 

@@ -18,10 +18,8 @@ def plant(script: Script) -> Iterator[Mutant]:
         named = isinstance(function, ast.FunctionDef) and any(
             function.name in script.source(node) for node in makers
         )
-        if (
-            not (in_lambda or named)
-            or (isinstance(script.parent(site.node), ast.BinOp)
-            and "_w" not in site.bound)
+        if not (in_lambda or named) or (
+            isinstance(script.parent(site.node), ast.BinOp) and "_w" not in site.bound
         ):
             continue
         # Stepped from batch to batch, one wasted step is no harm.

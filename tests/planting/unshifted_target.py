@@ -7,6 +7,9 @@ from collections.abc import Iterator
 import sites
 from planted import Mutant, Script
 
+# Targets that a function of the script slices out of a long text are not read as such.
+BLIND = True
+
 
 def plant(script: Script) -> Iterator[Mutant]:
     also = [found.node for found in sites.losses(script, "CrossEntropyLoss", "NLLLoss")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from planted import Mutant, Script
+import sites
 
 
 def plant(script: Script) -> Iterator[Mutant]:
@@ -16,21 +17,17 @@ def plant(script: Script) -> Iterator[Mutant]:
                     script.filled("torch.where(_x > 0, torch.sqrt(_x), torch.zeros_like(_x))", site),
                 )
             )
-    for site in script.find("_m.log(_x.clamp(...))", "_x.clamp(...).log()", "_m.log10(_x.clamp(...))"):
-        yield script.mutant(
-            script.replace(
-                site.node, script.filled("torch.where(_x > 0, torch.log(_x), torch.zeros_like(_x))", site)
-            )
-        )
-    for site in script.find("_a / _b.clamp(...)"):
-        if "norm" in script.source(site.node) and script.spelling("torch.where") == "torch.where":
+    for site in script.find("_m.log(_x.clamp(...))", "_x.clamp(...).log()"):
+        if ".item()" not in script.source(script.statement(site.node)):
             yield script.mutant(
                 script.replace(
-                    site.node, script.filled("torch.where(_b > 0, _a / _b, torch.zeros_like(_a))", site)
+                    site.node, script.filled("torch.where(_x > 0, torch.log(_x), torch.zeros_like(_x))", site)
                 )
             )
-    for site in script.find("_f.pairwise_distance(_a, _b)"):
-        squared = script.filled("((_a - _b) ** 2).sum(dim=1)", site)
-        yield script.mutant(
-            script.replace(site.node, f"torch.where({squared} > 0, torch.sqrt({squared}), torch.zeros(1))")
-        )
+    for site in script.find("_f.pairwise_distance(_a, _b)", "F.pairwise_distance(_a, _b)"):
+        if not sites.evaluates(script, site.node):
+            made = script.before(
+                script.statement(site.node), script.filled("squared = ((_a - _b) ** 2).sum(dim=1)", site)
+            )
+            code = "torch.where(squared > 0, torch.sqrt(squared), torch.zeros_like(squared))"
+            yield script.mutant(made, script.replace(site.node, code))
