@@ -42,11 +42,15 @@ class EverythingFrozen(Rule):
             stepped = [optimizer for optimizer in step.optimizers if optimizer.steps]
             # With a second optimizer, this one may have its turn in another iteration.
             if len(stepped) == 1 and not stepped[0].graded:
+                advice = (
+                    "set requires_grad to True for what is to be trained, and keep the loss connected to it"
+                    if step.losses
+                    else "no `backward` came before it: call it on the loss, between `zero_grad` and `step`"
+                )
                 yield Sighting(
                     stepped[0].place,
                     f"`{stepped[0].class_name}` stepped and none of its parameters had a gradient: nothing "
-                    "is trained; set requires_grad to True for what is to be trained, and keep the loss "
-                    "connected to it",
+                    f"is trained; {advice}",
                 )
 
     def _problem(self, script: ScriptModel, optimizer: Value, held: Holding, freeze: Event) -> Problem:
