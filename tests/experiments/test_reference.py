@@ -93,7 +93,7 @@ def _run(
             meter.called(model, (x,), {}, output)
             value = loss(output, y)
             meter.backward((value,))
-            value.backward()
+            value.backward()  # type: ignore[no-untyped-call]
             before_step(model)
             return value
 
