@@ -22,7 +22,7 @@ from nnlint.graph.plain import plain
 from nnlint.graph.running import Frame, Running, found
 from nnlint.graph.schemas import Schema, schema_of
 from nnlint.graph.values import Values, held_weakly, shares_memory
-from nnlint.graph.views import View, geometry, split_offset
+from nnlint.graph.views import View, geometry, split_offset, stays
 
 
 def unseen(*sources: Any) -> Any:
@@ -151,6 +151,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for tensor in _tensors(output):
                 self._keep_gradient(tensor)
             return output
+        if func is torch.ops.aten.as_strided_.default and stays(*args, **kwargs):
+            return func(*args, **kwargs)
         schema = schema_of(func)
         read: list[torch.Tensor] = []
         # An operator in place may be what fills it; one that reads no numbers needs none.

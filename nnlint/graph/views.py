@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,16 @@ Create = Callable[[Any, tuple[Any, ...], tuple[int, ...], torch.dtype], fx.Node]
 def geometry(tensor: torch.Tensor) -> Geometry:
     """Sizes, strides, offset and type: what tells two views of one storage apart."""
     return tuple(tensor.shape), tuple(tensor.stride()), int(tensor.storage_offset()), tensor.dtype
+
+
+def stays(
+    tensor: torch.Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+) -> bool:
+    """Whether each element of a tensor keeps its place under other strides: pooling writes them anew."""
+    same = storage_offset in (None, tensor.storage_offset()) and tuple(size) == tuple(tensor.shape)
+    return same and all(
+        old == new or length == 1 for old, new, length in zip(tensor.stride(), stride, size, strict=True)
+    )
 
 
 @dataclass(frozen=True, slots=True)
