@@ -54,11 +54,11 @@ def commands(python: str, cache: str) -> dict[str, list[str]]:
     }
 
 
-def imports(python: str, arguments: list[str]) -> Counter[str]:
+def imports(python: str, arguments: list[str], folder: str) -> Counter[str]:
     """Milliseconds of imports by package, each module's own; those of nnlint one level deeper."""
-    done = subprocess.run(
-        [python, "-X", "importtime", "-c", PROFILE, *arguments], capture_output=True, text=True, check=False
-    )
+    command = [python, "-X", "importtime", "-c", PROFILE, *arguments]
+    # In the folder of the other runs: it is what the cache knows the project by.
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     spent: Counter[str] = Counter()
     for line in done.stderr.splitlines():
         if match := LINE.match(line):
@@ -87,7 +87,7 @@ def main(python: str, rounds: int, quick: bool) -> None:
                 if turn:  # the first fills the caches
                     runs[name].append(done)
         profile = {
-            name: imports(python, [*todo[name][3:]]).most_common(12)
+            name: imports(python, todo[name][3:], folder).most_common(12)
             for name in ("nnlint, warm", "nnlint, cold")
         }
     cpu = {name: min(done.cpu for done in each) for name, each in runs.items()}
