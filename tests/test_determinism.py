@@ -16,8 +16,13 @@ RUN = ("fixtures/buggy/lm_clip_after_step.py", "fixtures/clean/lbfgs_closure.py"
 
 
 def _json(arguments: Sequence[str], folder: Path, hash_seed: str) -> bytes:
-    done = nnlint(*arguments, "--output-format", "json", cwd=folder, env={"PYTHONHASHSEED": hash_seed})
-    assert done.returncode in (0, 1), done.stderr.decode()
+    command, *rest = arguments
+    options = ("--output-format", "json")
+    words = (command, *options, *rest) if command == "run" else (*options, *arguments)
+    done = nnlint(*words, cwd=folder, env={"PYTHONHASHSEED": hash_seed})
+    # 2: on a busy machine some experiment finds no time; then both say so.
+    assert done.returncode in (0, 1, 2), done.stderr.decode()
+    assert b'"findings"' in done.stdout
     return re.sub(rb'"seconds": [\d.e-]+', b'"seconds": 0', done.stdout)
 
 
@@ -33,19 +38,5 @@ def test_linting_says_the_same_to_the_byte_whatever_the_hash_seed() -> None:
 @pytest.mark.parametrize("script", RUN)
 def test_running_says_the_same_to_the_byte_whatever_the_hash_seed(script: str) -> None:
     pytest.importorskip("torch")
-    arguments = ["run", "--isolated", script]
-    first, second = (_json_of_run(arguments, seed) for seed in ("0", "1"))
+    first, second = (_json(["run", "--isolated", script], CHECKOUT, seed) for seed in ("0", "1"))
     assert first == second
-
-
-def _json_of_run(arguments: Sequence[str], hash_seed: str) -> bytes:
-    done = nnlint(
-        arguments[0],
-        "--output-format",
-        "json",
-        *arguments[1:],
-        cwd=CHECKOUT,
-        env={"PYTHONHASHSEED": hash_seed},
-    )
-    assert done.returncode in (0, 1), done.stderr.decode()
-    return re.sub(rb'"seconds": [\d.e-]+', b'"seconds": 0', done.stdout)
