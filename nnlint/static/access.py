@@ -91,7 +91,8 @@ class AccessReader(ReaderState):
         if kind is Kind.MAPPING and name in base.attrs:
             return base.attrs[name]
         if kind is Kind.MODULE and name == "training":
-            return self.make(Kind.UNKNOWN, "training", node, [base])
+            # The mode as it is now: `was_training = model.training` is tested after `model.eval()`.
+            return self.make(Kind.UNKNOWN, "training", node, [base], const=self.mode_of(base))
         if base.op == "torch.compile" and base.args and base.args[0].kind is Kind.MODULE:
             return self.attribute(base.args[0], name, node)  # passed on to the module itself
         child = self.make(Kind.UNKNOWN, "getattr", node, [base], const=name)

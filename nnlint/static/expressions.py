@@ -272,8 +272,7 @@ class ExpressionReader(AccessReader):
         if value.kind is Kind.CONST:
             return bool(value.const)
         if value.op == "training" and value.args:
-            mode = self.mode_of(value.args[0])
-            return None if mode is None else mode == "train"
+            return None if value.const is None else bool(value.const == "train")
         if value.op == "and" and len(value.args) == 2:
             parts = [self.truth(part) for part in value.args]
             return False if False in parts else True if parts == [True, True] else None
