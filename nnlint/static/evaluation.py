@@ -14,7 +14,7 @@ from nnlint.static.held_back import HeldBack
 from nnlint.static.layers import contents
 from nnlint.static.splits import EVALUATION, split_of
 from nnlint.static.state import roots
-from nnlint.static.updates import owners, trained
+from nnlint.static.updates import excludes, owners, trained
 from nnlint.static.values import Event, EventKind, Kind, Value
 from nnlint.static.walk import descend
 
@@ -230,6 +230,8 @@ class Evaluations:
             return True, "its input is the test side of `train_test_split`"
         if self._held_back.gives(event):
             return True, "its input is the part of the data that training leaves out"
+        if home.trains and any(excludes(event.frame, step.frame) for step in home.of(EventKind.BACKWARD)):
+            return None  # batches that are only looked at, in place of training on them
         if event.grad is False:
             return True, "it runs without gradients, and its output is only compared with the targets"
         if event.mode == "eval" and not home.trains:
