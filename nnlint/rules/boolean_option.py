@@ -28,7 +28,7 @@ class BooleanOption(Rule):
                 continue
             option = str(call.args[0].const)
             kind, default = call.kwargs.get("type"), call.kwargs.get("default")
-            if kind is not None and kind.op == "builtins.bool":
+            if kind is not None and kind.op == "builtins.bool" and not _another_parser(script, call):
                 yield self._boolean(call, call.node, option, action)
             elif kind is None and default is not None and _number(default) and _takes_text(call, option):
                 use = _silent_use(script, call, option)
@@ -71,6 +71,21 @@ class BooleanOption(Rule):
                 f"read `{option}` as {kind}", (Insertion(argument.keyword or argument, f"type={kind}, "),)
             ),
         )
+
+
+def _another_parser(script: ScriptModel, call: Value) -> bool:
+    """Whether options are added to a parser of a class of its own, which may read `bool` in its own way."""
+    parser = call.receiver
+    for _ in range(9):
+        if parser is None or parser.op != ".add_argument_group" or parser.receiver is None:
+            break
+        parser = parser.receiver
+    if parser is None:
+        return False
+    made = parser.op
+    if parser.op == "param" and isinstance(parser.node, cst.Param) and parser.node.annotation is not None:
+        made = script.text(parser.node.annotation.annotation)
+    return made.endswith("Parser") and not made.endswith(("ArgumentParser", "ArgParser"))
 
 
 def _argument(node: cst.Call, name: str) -> cst.Arg:
