@@ -211,7 +211,7 @@ def _computed_before(update: Update, backward: Event) -> bool:
 
 def _uses_gradients(script: ScriptModel) -> bool:
     """Whether something reads or writes `.grad`, or may hold the optimizer for later."""
-    if any(value.op == "grad" for call in script.calls for value in call.args[:1]):
+    if "grad" in script.reads.read:
         return True
     held = {id(optimizer) for optimizer in script.optimizers}
     for call in script.calls:
