@@ -16,6 +16,7 @@ from nnlint.static.walk import descend
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
+    from nnlint.static.scan import ClassInfo
 
 # Ways to reach layers without naming them.
 UNNAMED = frozenset({
@@ -91,9 +92,16 @@ def _is_layer(fact: Fact) -> bool:
     functions = fact.frame.functions()
     if not functions or functions[0].name != "__init__" or functions[0].cls is not owner.cls:
         return False
-    if "forward" not in owner.cls.methods or not owner.cls.fully_seen():
+    if "forward" not in owner.cls.methods or not owner.cls.fully_seen() or _abstract(owner.cls):
         return False
     return built_here(value) and (value.op in DROPOUTS or has_weights(value))
+
+
+def _abstract(cls: ClassInfo) -> bool:
+    """Whether `forward` is left to subclasses: it only raises."""
+    body = cls.methods["forward"].node.body.body
+    last = body[-1] if body else None
+    return isinstance(last, cst.SimpleStatementLine) and isinstance(last.body[0], cst.Raise)
 
 
 def _in_module(frame: Frame) -> bool:

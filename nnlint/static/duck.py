@@ -106,6 +106,8 @@ def is_loss_name(name: str) -> bool:
 
 def kind_made_by(name: str) -> Kind:
     """The kind of what calling this imported name makes."""
+    if name.startswith("timm.models.layers.") and name.rpartition(".")[2].islower():
+        return Kind.UNKNOWN  # `to_2tuple`, `trunc_normal_`
     if torch_api.is_optimizer(name):
         return Kind.OPTIMIZER
     if torch_api.is_scheduler(name):
