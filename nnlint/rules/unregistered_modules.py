@@ -118,6 +118,8 @@ def _handed_on(script: ScriptModel) -> Iterator[Value]:
                     yield arg
                 elif arg.op == "star":
                     yield from arg.args
+        if call.op == "builtins.setattr" and len(call.args) == 3:
+            yield from call.args[2].graph(lambda part: part.kind is Kind.MODULE)
 
 
 def _fits(key: cst.SimpleString) -> bool:
