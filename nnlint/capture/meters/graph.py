@@ -40,6 +40,7 @@ class GraphMeter(Meter):
         self._mark = (0, 0)
         # And when something was last differentiated, in a script that updates by hand.
         self._differentiated = (0, 0)
+        self._by_hand = 0
         self._open = contextlib.ExitStack()
 
     @property
@@ -97,11 +98,13 @@ class GraphMeter(Meter):
                 self.recorder.input(name, tensor)
 
     def backward(self, losses: tuple[torch.Tensor, ...]) -> None:
-        if self._loader is None and any(step.optimizer < 0 for step in self.runner.steps):
+        by_hand = sum(step.optimizer < 0 for step in self.runner.steps)
+        _, losses_before = self._differentiated
+        if self._loader is None and losses_before and by_hand > self._by_hand:
             # Parameters were written by hand since: the next iteration had begun.
             self.recorder.forget(self._differentiated)
             self.runner.end("steps")
-        self._differentiated = self.recorder.mark
+        self._differentiated, self._by_hand = self.recorder.mark, by_hand
 
     def stepping(self, optimizer: torch.optim.Optimizer) -> None:
         if self._loader is None and optimizer in self._stepped:
