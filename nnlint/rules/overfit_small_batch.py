@@ -50,6 +50,8 @@ class OverfitSmallBatch(Rule):
             or _uphill(fit)
         ):
             return ()
+        if fit.optimizers == 0:
+            return ()
         failed = overfit.course(fit, trajectory.ended) not in (Course.LEARNT, Course.FALLS)
         return (SLOWER, FASTER, ADAM, ANEW) if failed else ()
 
@@ -84,6 +86,9 @@ class OverfitSmallBatch(Rule):
 
     def _judge(self, seen: Capture, fit: Fit, course: Course) -> Iterator[Sighting | Skip]:
         tries = {entry: fit_of(seen.trajectories, entry) for entry in (SLOWER, FASTER, ADAM, ANEW)}
+        if fit.optimizers == 0:
+            yield Skip("the loop updates by hand, so that no other rate or optimizer can be tried")
+            return
         if not all(overfit.long_enough(tries[entry]) for entry in (ADAM, ANEW, SLOWER)):
             yield Skip("too little could be run to tell why ten samples are not learnt")
             return
