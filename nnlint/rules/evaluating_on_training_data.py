@@ -60,7 +60,7 @@ class EvaluatingOnTrainingData(Rule):
             return None
         if _apart(loader, other):
             return None
-        if any(fact.owner in (dataset, training) and fact.time > fact.owner.time for fact in script.facts):
+        if any(script.last_changes.get(id(value), -1) > value.time for value in (dataset, training)):
             return None  # `val_set.data = val_set.data[n:]`
         name = name_of_loader(loader)
         if dataset is training:

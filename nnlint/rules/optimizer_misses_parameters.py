@@ -74,9 +74,9 @@ class OptimizerMissesParameters(Rule):
     ) -> Iterator[Problem]:
         if _extended(script, optimizer):
             return
-        for fact in script.facts:
+        for fact in script.facts_by_kind.get("attribute", ()):
             layer, owner = fact.value, fact.owner
-            if fact.kind != "attribute" or owner is None or owner.kind is not Kind.MODULE:
+            if owner is None or owner.kind is not Kind.MODULE:
                 continue
             if fact.time < optimizer.time or layer.time < optimizer.time or not _fresh(layer):
                 continue

@@ -159,12 +159,12 @@ def _accelerator_only(script: ScriptModel, loader: Value, shuffle: Value) -> str
     around = {id(frame.node) for frame in loader.frame.tests()}
     setters: list[Frame] = [
         call.frame
-        for call in script.calls
+        for call in script.calls_by_last_name.get("update", ())
         if call.op.endswith(".update")
         and call.frame is not None
         and any(arg.attrs.get("shuffle") is shuffle for arg in call.args)
     ]
-    setters += [fact.frame for fact in script.facts if fact.kind == "subscript" and fact.value is shuffle]
+    setters += [fact.frame for fact in script.facts_by_kind.get("subscript", ()) if fact.value is shuffle]
     for frame in setters:
         for test in frame.tests():
             if id(test.node) in around or test.value is None or not test.branch:

@@ -100,6 +100,37 @@ class ScriptModel:
         for op in sorted(ops):  # some come as a set, whose order is another in each process
             yield from self._by_op.get(op, ())
 
+    @cached_property
+    def calls_by_last_name(self) -> dict[str, list[Value]]:
+        """The calls by the last part of what they are: `update` for `.update`."""
+        found: dict[str, list[Value]] = {}
+        for call in self.calls:
+            found.setdefault(call.op.rpartition(".")[2], []).append(call)
+        return found
+
+    @cached_property
+    def facts_by_kind(self) -> dict[str, list[Fact]]:
+        found: dict[str, list[Fact]] = {}
+        for fact in self.facts:
+            found.setdefault(fact.kind, []).append(fact)
+        return found
+
+    @cached_property
+    def last_changes(self) -> dict[int, int]:
+        """id(object) -> when an attribute or item of it was set last."""
+        return {id(fact.owner): fact.time for fact in self.facts if fact.owner is not None}
+
+    @cached_property
+    def weight_frames(self) -> list[Frame]:
+        """Everything around a place where weights are copied or saved."""
+        kept = self.events_of(EventKind.STATE_DICT, EventKind.SAVE)
+        return list({id(frame): frame for event in kept for frame in event.frame.chain()}.values())
+
+    @cached_property
+    def weight_places(self) -> set[int]:
+        """ids of these frames and of their nodes."""
+        return {id(part) for frame in self.weight_frames for part in (frame, frame.node)}
+
     def events_of(self, *kinds: EventKind) -> Iterator[Event]:
         wanted = set(kinds)
         return (event for event in self.events if event.kind in wanted)

@@ -294,13 +294,9 @@ def unmoved(script: ScriptModel) -> Iterator[Unmoved]:
 
 
 def _keeps_weights(script: ScriptModel, frame: Frame) -> bool:
-    return any(event.kind in WEIGHTS and event.frame.inside(frame) for event in script.events)
+    return id(frame) in script.weight_places
 
 
 def selects_weights(script: ScriptModel, found: Selection) -> bool:
     """Whether weights are kept or saved where the new figure wins."""
-    node = found.frame.node
-    return any(
-        event.kind in WEIGHTS and any(part.node is node for part in event.frame.chain())
-        for event in script.events
-    )
+    return id(found.frame.node) in script.weight_places

@@ -215,11 +215,11 @@ def writes_gradients(script: ScriptModel, within: Frame, after: int = -1, until:
             return True
     return any(
         after < call.time < end
-        and call.op.rpartition(".")[2] in WRITES
         and call.frame is not None
         and call.frame.inside(within)
         and any(value.op == "grad" for value in call.args[0].sources(THE_SAME))
-        for call in script.calls
+        for name in WRITES
+        for call in script.calls_by_last_name.get(name, ())
         if call.args
     )
 
