@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-STAGES = ("gate", "parse", "model", "rules", "positions")
+STAGES = ("gate", "sketch", "parse", "model", "rules", "positions")
 
 
 class Clock:
@@ -38,7 +38,7 @@ class Clock:
         self._charge()
         return dict(self.spent)
 
-    def watch(self, owner: type, name: str, stage: str) -> None:
+    def watch(self, owner: Any, name: str, stage: str) -> None:
         """Charge every call of a method, or first read of a cached property, to the stage."""
         member = inspect.getattr_static(owner, name)
         if isinstance(member, functools.cached_property):
@@ -64,6 +64,7 @@ class Clock:
 
 def breakdown(files: Sequence[str]) -> tuple[dict[str, float], dict[str, float]]:
     """(CPU seconds by stage, CPU seconds by rule) of one pass over the files."""
+    import nnlint.static.sketch as sketching
     from nnlint.config import Config
     from nnlint.engine import Linter
     from nnlint.static.model import ScriptModel
@@ -72,6 +73,7 @@ def breakdown(files: Sequence[str]) -> tuple[dict[str, float], dict[str, float]]
     linter = Linter.load(Config())
     clock, by_rule = Clock(), Clock()
     clock.watch(Source, "gate", "gate")
+    clock.watch(sketching, "sketch", "sketch")
     clock.watch(Source, "parse", "parse")
     clock.watch(ScriptModel, "__init__", "model")
     for name, member in list(vars(ScriptModel).items()):

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Pinned, so that figures of different days compare; raise them by hand.
 TORCHFIX = "torchfix==0.7.0"
 DSLINTER = "dslinter==2.0.9"
+FIXIT = "fixit==2.2.1"
 RUFF = "ruff==0.17.5"
 
 NNLINT = (sys.executable, "-m", "nnlint", "check", "--isolated", "--exit-zero", "--output-format=json")
@@ -90,6 +91,16 @@ def dslinter() -> Tool:
     return Tool("dslinter", version, lambda files, _: [*command, *files], frozenset(range(32)))
 
 
+def fixit() -> Tool:
+    """Another libcst linter: its default rules, which know nothing of torch, one file after the other."""
+    python = _environment(FIXIT, sys.executable)
+    program = str(python.with_name("fixit"))
+    version = f"{_pin_version(FIXIT)}, libcst {_version(python, 'libcst')}"
+    # Its status is a bit mask too: findings, files that it cannot read.
+    command = [program, "--quiet", "lint"]
+    return Tool("Fixit", version, lambda files, _: [*command, *files], frozenset(range(8)))
+
+
 def ruff() -> Tool:
     """Another trade, in Rust: what is possible at all."""
     program = str(_environment(RUFF, sys.executable).with_name("ruff"))
@@ -97,7 +108,9 @@ def ruff() -> Tool:
     return Tool("ruff", _pin_version(RUFF), lambda files, _: [*command, *files])
 
 
-PEERS: dict[str, Callable[[], Tool]] = {"torchfix": torchfix, "dslinter": dslinter, "ruff": ruff}
+PEERS: dict[str, Callable[[], Tool]] = {
+    "torchfix": torchfix, "dslinter": dslinter, "fixit": fixit, "ruff": ruff,
+}  # fmt: skip
 
 
 def _environment(pin: str, interpreter: str) -> Path:
