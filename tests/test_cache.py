@@ -18,7 +18,6 @@ import pytest
 from click.testing import CliRunner
 from support import CHECKOUT
 
-from nnlint import entries
 from nnlint.cache import Cache
 from nnlint.cli import cli
 from nnlint.config import Config
@@ -193,48 +192,6 @@ def test_garbage_is_no_entry(spoil: Callable[[str], str], tmp_path: Path) -> Non
     with _cache(tmp_path / "c", tmp_path) as cache:
         assert _same(linter.check([path], cache=cache)) == _same(right)
     assert _cache(tmp_path / "c", tmp_path).path.read_text().count("softmax") == written.count("softmax")
-
-
-def _content() -> tuple[FileResult, dict[str, object]]:
-    linter = Linter.load(Config(select=("NNL307",)))
-    data = (CHECKOUT / "fixtures/buggy/mnist_best_metric.py").read_bytes()
-    result = linter.look(data, "a.py")
-    line = entries.to_line(result, data, {page.code: page for page in linter.pages})
-    assert line
-    return result, json.loads(line)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("message", "\x1b]0;owned\x07"),
-        ("message", 3),
-        ("code", "NNL999"),
-        ("severity", "grave"),
-        ("tier", None),
-        ("location", {"row": "1", "column": 1}),
-        ("location", {"row": 0, "column": 1}),
-        ("location", {}),
-        ("cell", "3"),
-        ("cell", 3),
-        ("fix", {"message": "m", "applicability": "safe", "edits": [3]}),
-        ("fix", "rm"),
-        ("related", [{"message": "m"}]),
-        ("evidence", []),
-    ],
-)
-def test_a_line_is_believed_only_if_all_in_it_is_of_the_right_kind(key: str, value: object) -> None:
-    result, content = _content()
-    pages = {page.code: page for page in Linter.load().pages}
-    data = (CHECKOUT / "fixtures/buggy/mnist_best_metric.py").read_bytes()
-    assert entries.from_line(json.dumps(content), "a.py", data, pages) == result
-    content["findings"][0][key] = value  # type: ignore[index]
-    assert entries.from_line(json.dumps(content), "a.py", data, pages) is None
-
-
-@pytest.mark.parametrize("line", ["3", "[]", "{}", '{"checked":1,"texts":{},"findings":[]}', "[" * 9999])
-def test_a_line_of_another_form_is_none(line: str) -> None:
-    assert entries.from_line(line, "a.py", b"", {}) is None
 
 
 def test_a_repair_never_stands_on_the_cache(tmp_path: Path) -> None:
