@@ -18,7 +18,7 @@ def plant(script: Script) -> Iterator[Mutant]:
         for site in script.find(f"self._a[{index}]", within=item):
             stored = script.source(site.node)
             if not re.search("label|different|prices|mask", stored):
-                yield script.mutant(script.before(item.body[0], f"{stored} += 0.1"))
                 yield script.mutant(
                     script.before(item.body[0], f"sample = {stored}\nsample -= sample.mean()")
                 )
+                yield script.mutant(script.before(item.body[0], f"{stored} += 0.1"))

@@ -31,9 +31,9 @@ def plant(script: Script) -> Iterator[Mutant]:
         if isinstance(inputs, ast.Name) and script.spelling("torch.randperm") == "torch.randperm":
             code = f"{inputs.id} = {inputs.id}[torch.randperm(len({inputs.id}))]"
             statement = script.statement(site.node)
-            yield script.mutant(script.before(statement, code), also=[site.node])
             assert isinstance(site.node, ast.Call)
             labels = script.source(site.bound["_y"])
             if labels.isidentifier():
                 more = f"{code}\n{labels} = {labels}[torch.randperm(len({labels}))]"
                 yield script.mutant(script.before(statement, more), also=[site.node])
+            yield script.mutant(script.before(statement, code), also=[site.node])
