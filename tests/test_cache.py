@@ -89,7 +89,7 @@ def no_looking(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Linter, "look", refuse)
 
 
-SETTINGS = {
+SETTINGS: dict[str, dict[str, object]] = {
     "defaults": {},
     "all rules": {"select": ("ALL",)},
     "severities": {"severity": {"NNL410": Severity.INFO, "NNL000": Severity.WARNING}},

@@ -40,9 +40,11 @@ def _fragile(number: int) -> int:
     return 2 * number
 
 
+_HELD: list[bytearray] = []
+
+
 def _greedy(number: int) -> tuple[int, int]:
-    global kept
-    kept = bytearray(30 << 20)
+    _HELD.append(bytearray(30 << 20))
     return number, os.getpid()
 
 
