@@ -1,8 +1,7 @@
 """`python tests/recall.py`: bugs planted in sound scripts, and how many of them each rule finds.
 
-`planting/<rule_name>.py` beside this file plants the bug of one rule as somebody might write it. With
-`--run` the scripts are run, and judged by what the rules see there; that takes minutes. Names of rules
-restrict it to these; `--missed` shows what was not found.
+`planting/<rule_name>.py` beside this file plants the bug of one rule as somebody might write it. Names of
+rules restrict it to these; `--missed` shows what was not found.
 """
 
 from __future__ import annotations
@@ -54,11 +53,11 @@ class Result:
         return 1 - len(self.missed) / self.mutants if self.mutants else 0.0
 
 
-def operators(folder: str = "planting") -> dict[str, Operator]:
+def operators() -> dict[str, Operator]:
     """The operators by the name of their rule."""
-    found = sorted((Path(__file__).parent / folder).glob("*.py"))
+    found = sorted((Path(__file__).parent / "planting").glob("*.py"))
     return {
-        path.stem.replace("_", "-"): cast(Operator, importlib.import_module(f"{folder}.{path.stem}"))
+        path.stem.replace("_", "-"): cast(Operator, importlib.import_module(f"planting.{path.stem}"))
         for path in found
     }
 
@@ -129,11 +128,10 @@ def measure(name: str, operator: Operator, most: int = _ALL, each: int = _EACH) 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rules", nargs="*")
-    parser.add_argument("--run", action="store_true", help="run the scripts")
     parser.add_argument("--missed", action="store_true", help="show what was not found")
     options = parser.parse_args()
     low = 0
-    known = operators("planting_runs" if options.run else "planting")
+    known = operators()
     for name, operator in known.items():
         if options.rules and name not in options.rules:
             continue
