@@ -121,7 +121,12 @@ def test_a_second_run_looks_at_nothing_and_says_the_same(
 def test_one_cache_serves_all_settings(tree: Path, tmp_path: Path) -> None:
     """What one selection has found is not told to another; severities are no part of what is found."""
     for _ in range(2):
-        for settings in (*SETTINGS.values(), {"ignore": ("NNL410",)}, {"select": ("NNL410",)}):
+        every: list[dict[str, object]] = [
+            *SETTINGS.values(),
+            {"ignore": ("NNL410",)},
+            {"select": ("NNL410",)},
+        ]
+        for settings in every:
             if "baseline" not in settings:
                 linter = Linter.load(_settings(tree, **settings))
                 with _cache(tmp_path / "c", tree) as cache:
