@@ -42,7 +42,7 @@ def check_clean(case: Case, unknown: bool = False) -> None:
 @pytest.mark.parametrize("name", CLEAN)
 def test_a_clean_model_holds_its_samples_apart(name: str) -> None:
     # Lengths as Python numbers become a tensor that no operator has made.
-    check_clean(CLEAN[name](), unknown=name == "packed_lstm")
+    check_clean(CLEAN[name](), unknown=name in ("packed_lstm", "packed_and_padded_again"))
 
 
 @pytest.mark.slow

@@ -207,6 +207,17 @@ def packed_lstm() -> Case:
 
 
 @clean
+def packed_and_padded_again() -> Case:
+    def run(net: Any, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        return net.out(pad_packed_sequence(net.gru(packed)[0], batch_first=True)[0])
+
+    lengths = torch.tensor([3, 7, 7, 2, 6])
+    net = Body(run, gru=nn.GRU(4, 6, batch_first=True), out=nn.Linear(6, 2))
+    return case("padded again", net, torch.randn(N, 7, 4), lengths, still=frozenset({"x1"}))
+
+
+@clean
 def packed_gru_last() -> Case:
     def run(net: Any, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)

@@ -36,6 +36,11 @@ def viewed(call: Call, value: Value, shape: tuple[int, ...]) -> Value:
     if not value.follows:
         return value.numbers_kept(plain(shape))
     axes = regroup(value.axes, shape, call.index)
+    whole = {factor for axis in value.axes for factor in axis}
+    cut = {factor for axis in axes or value.axes for factor in axis if axes is None or factor not in whole}
+    if any(factor.source is not None and not call.flow.sources[factor.source].told for factor in cut):
+        # Which rows are whose depends on the data: rows of a packed sequence are cut up at its lengths.
+        return UNKNOWN
     if axes is not None:
         return value.numbers_kept(axes)
     place = value.places()[0]
