@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Mutant:
 class Site:
     """A node that a pattern fits, and what its names stand for."""
 
-    node: ast.expr | ast.stmt
-    bound: dict[str, ast.expr | str]
+    node: Any
+    bound: dict[str, Any]
     rest: Sequence[ast.expr | ast.keyword] = ()
 
 
@@ -72,14 +72,14 @@ class Script:
         found = []
         for node in ast.walk(within or self.tree):
             for pattern in wanted:
-                bound: dict[str, ast.expr | str] = {}
-                rest: list[ast.expr | ast.keyword] = []
+                bound: dict[str, Any] = {}
+                rest: list[Any] = []
                 if isinstance(node, (ast.expr, ast.stmt)) and _fits(pattern, node, bound, rest):
                     found.append(Site(node, bound, rest))
                     break
         yield from sorted(found, key=lambda site: (site.node.lineno, site.node.col_offset))
 
-    def source(self, node: Node) -> str:
+    def source(self, node: Any) -> str:
         """The text of a node."""
         return self._bytes[self._start(node) : self._end(node)].decode()
 
@@ -193,9 +193,7 @@ class Script:
         for site in self.find(pattern):
             yield self.mutant(self.replace(site.node, self.filled(template, site)))
 
-    def mutant(
-        self, *edits: Edit, at: Sequence[Node | None] | None = None, also: Sequence[Node | None] = ()
-    ) -> Mutant:
+    def mutant(self, *edits: Edit, at: Sequence[Any] | None = None, also: Sequence[Any] = ()) -> Mutant:
         """The script after these edits; a finding is due where they are (or `also`), or `at` these nodes."""
         ordered = sorted(edits, key=lambda edit: (edit.start, edit.end))
         parts, done, spans = [], 0, []
@@ -262,7 +260,7 @@ def _is_rest(node: object) -> bool:
     return isinstance(node, ast.Constant) and node.value is ...
 
 
-def _fits(pattern: object, node: object, bound: dict[str, ast.expr | str], rest: list[object]) -> bool:
+def _fits(pattern: object, node: object, bound: dict[str, Any], rest: list[object]) -> bool:
     if isinstance(pattern, ast.Name) and _free(pattern.id) and isinstance(node, ast.expr):
         return _bind(pattern.id, node, bound)
     if isinstance(pattern, str) and isinstance(node, str) and _free(pattern):
@@ -282,9 +280,7 @@ def _fits(pattern: object, node: object, bound: dict[str, ast.expr | str], rest:
     return pattern == node
 
 
-def _arguments(
-    pattern: ast.Call, node: ast.Call, bound: dict[str, ast.expr | str], rest: list[object]
-) -> bool:
+def _arguments(pattern: ast.Call, node: ast.Call, bound: dict[str, Any], rest: list[object]) -> bool:
     wanted = [argument for argument in pattern.args if not _is_rest(argument)]
     open_ended = len(wanted) < len(pattern.args)
     given = {keyword.arg: keyword.value for keyword in node.keywords}
@@ -304,7 +300,7 @@ def _arguments(
     )
 
 
-def _bind(name: str, node: ast.expr, bound: dict[str, ast.expr | str]) -> bool:
+def _bind(name: str, node: ast.expr, bound: dict[str, Any]) -> bool:
     if name == "_":
         return True
     known = bound.setdefault(name, node)

@@ -38,6 +38,6 @@ class WhereNanGradient(Rule):
             operand = step.called(step.sources(risk)[-1])
             yield Sighting(
                 step.nodes[index].place,
-                MESSAGE.format(what=f"`{step.operator(risk)}` of {operand}"),
+                MESSAGE.format(what=f"`{step.spoken(risk)}` of {operand}"),
                 related=((step.nodes[risk].place, RELATED),),
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from scripts import Looked, check
+from looked import Looked, check
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 CLASSES = """

@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import indent
 
 import pytest
-from scripts import Looked, check
+from looked import Looked, check
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

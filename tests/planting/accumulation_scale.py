@@ -34,21 +34,20 @@ def plant(script: Script) -> Iterator[Mutant]:
             and step
             and script.alone(site.node)
             and re.match(r"\w+, \w+$", script.source(loop.target))
+        ) and (
+            script.statement(site.node) in loop.body
+            and script.statement(step.node) in loop.body
+            and not re.search("sched|clip|enumerate|scaler|accelerator|closure", script.source(loop))
         ):
-            if (
-                script.statement(site.node) in loop.body
-                and script.statement(step.node) in loop.body
-                and not re.search("sched|clip|enumerate|scaler|accelerator|closure", script.source(loop))
-            ):
-                body = "if (i + 1) % 4 == 0:\n    optimizer.step()\n    optimizer.zero_grad()"
-                head = (
-                    script.replace(loop.target, f"i, ({script.source(loop.target)})"),
-                    script.replace(loop.iter, f"enumerate({script.source(loop.iter)})"),
-                )
-                yield script.mutant(
-                    *head,
-                    script.drop(script.statement(site.node)),
-                    script.drop(script.statement(step.node)),
-                    script.after(script.statement(step.node), body),
-                    also=[*backs, step.node],
-                )
+            body = "if (i + 1) % 4 == 0:\n    optimizer.step()\n    optimizer.zero_grad()"
+            head = (
+                script.replace(loop.target, f"i, ({script.source(loop.target)})"),
+                script.replace(loop.iter, f"enumerate({script.source(loop.iter)})"),
+            )
+            yield script.mutant(
+                *head,
+                script.drop(script.statement(site.node)),
+                script.drop(script.statement(step.node)),
+                script.after(script.statement(step.node), body),
+                also=[*backs, step.node],
+            )

@@ -13,9 +13,10 @@ def plant(script: Script) -> Iterator[Mutant]:
     for site in script.find("_m.clip_grad_norm_(...)", "_m.clip_grad_value_(...)", "_s.unscale_(_o)"):
         here = script.statement(site.node)
         test = script.parent(here)
-        if isinstance(test, ast.If) and script.alone(site.node) and "%" in script.source(test.test):
-            if any(re.search(r"\.step\(", script.source(item)) for item in test.body):
-                yield script.mutant(script.drop(here), script.before(test, script.moved(here)))
+        if not isinstance(test, ast.If) or not script.alone(site.node) or "%" not in script.source(test.test):
+            continue
+        if any(re.search(r"\.step\(", script.source(item)) for item in test.body):
+            yield script.mutant(script.drop(here), script.before(test, script.moved(here)))
     for site in script.find("optimizer.step()"):
         here = script.statement(site.node)
         test = script.parent(here)

@@ -22,12 +22,12 @@ def plant(script: Script) -> Iterator[Mutant]:
             re.match("kaiming|xavier|normal|uniform|orthogonal", name)
             and "weight" in weight
             and not re.search("Norm|Embedding", around)
-        ):
             # A table of vectors that starts at zero is another matter, and a last layer may.
-            if not re.search("embed|encoder|codebook", weight):
-                prefix = script.source(site.node).split("init.")[0] + "init."
-                yield script.mutant(script.replace(site.node, f"{prefix}zeros_({weight})"))
-                yield script.mutant(script.replace(site.node, f"{prefix}constant_({weight}, 0.1)"))
+            and not re.search("embed|encoder|codebook", weight)
+        ):
+            prefix = script.source(site.node).split("init.")[0] + "init."
+            yield script.mutant(script.replace(site.node, f"{prefix}zeros_({weight})"))
+            yield script.mutant(script.replace(site.node, f"{prefix}constant_({weight}, 0.1)"))
     for node in script.classes("Module"):
         forward = next((item for item in node.body if getattr(item, "name", "") == "forward"), None)
         layers = list(

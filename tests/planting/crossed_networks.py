@@ -12,16 +12,15 @@ INSTEAD = ("missing-zero-grad", "optimizer-misses-parameters")
 
 
 def plant(script: Script) -> Iterator[Mutant]:
-    makers = [
-        found
-        for found in script.find(
+    makers = list(
+        script.find(
             "_o = _f.AdamW(_m.parameters(), ...)",
             "_o = _f.Adam(_m.parameters(), ...)",
             "_o = _f.RMSprop(_m.parameters(), ...)",
             "_o = AdamW(_m.parameters(), ...)",
             "_o = Adam(_m.parameters(), ...)",
         )
-    ]
+    )
     groups: dict[object, list[Site]] = {}
     for found in makers:
         groups.setdefault(script.function(found.node), []).append(found)

@@ -19,16 +19,17 @@ def plant(script: Script) -> Iterator[Mutant]:
     for method in script.methods("forward"):
         last = method.body[-1]
         if (
-            isinstance(last, ast.Return)
-            and last.value is not None
-            and re.search(r"head|out|fc3|layers|net\b", script.source(last))
+            (
+                isinstance(last, ast.Return)
+                and last.value is not None
+                and re.search(r"head|out|fc3|layers|net\b", script.source(last))
+            )
+            and not re.search("Tuple|,", script.source(last.value))
+            and "tanh" not in script.source(last.value)
         ):
-            if not re.search("Tuple|,", script.source(last.value)) and "tanh" not in script.source(
-                last.value
-            ):
-                yield script.mutant(
-                    script.replace(last.value, f"{torch}({script.source(last.value)})"), also=[*also]
-                )
+            yield script.mutant(
+                script.replace(last.value, f"{torch}({script.source(last.value)})"), also=[*also]
+            )
     for site in script.find("nn.Sequential(...)"):
         call = site.node
         assert isinstance(call, ast.Call)

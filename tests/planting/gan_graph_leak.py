@@ -16,10 +16,7 @@ def plant(script: Script) -> Iterator[Mutant]:
             re.search(r"discriminat|netD|critic|gan", script.text, re.IGNORECASE)
             and isinstance(call, ast.Call)
             and site.node in call.args
-        ):
-            if not re.search("sigmoid|Categorical", script.source(call.func)):
-                backs = [
-                    found.node for found in script.find("_l.backward(...)", within=script.function(call))
-                ]
-                code = script.source(site.bound["_fake"])
-                yield script.mutant(script.replace(site.node, code), also=[*backs, script.statement(call)])
+        ) and not re.search("sigmoid|Categorical", script.source(call.func)):
+            backs = [found.node for found in script.find("_l.backward(...)", within=script.function(call))]
+            code = script.source(site.bound["_fake"])
+            yield script.mutant(script.replace(site.node, code), also=[*backs, script.statement(call)])

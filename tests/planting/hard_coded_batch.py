@@ -23,8 +23,9 @@ def plant(script: Script) -> Iterator[Mutant]:
         "_x.view(_b, ...)", "_x.reshape(_b, ...)", "_m.zeros(_n, _b, ...)", "_m.zeros(_b, ...)"
     ):
         count = site.bound["_b"]
-        if isinstance(count, ast.expr) and re.search(
-            r"\.size\(0\)|\.shape\[0\]|^bsz$|^b$|^n$|batch_size", script.source(count)
+        if (
+            isinstance(count, ast.expr)
+            and re.search(r"\.size\(0\)|\.shape\[0\]|^bsz$|^b$|^n$|batch_size", script.source(count))
+            and list(script.around(site.node, ast.ClassDef))
         ):
-            if list(script.around(site.node, ast.ClassDef)):
-                yield script.mutant(script.replace(count, size))
+            yield script.mutant(script.replace(count, size))

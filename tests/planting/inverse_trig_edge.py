@@ -28,7 +28,8 @@ def plant(script: Script) -> Iterator[Mutant]:
         ):
             angle = script.filled(f"torch.acos({functional}.cosine_similarity(_a, _b))", site)
             by_hand = script.filled(
-                f"torch.acos(({functional}.normalize(_a, dim=1) * {functional}.normalize(_b, dim=1)).sum(dim=1))",
+                f"torch.acos(({functional}.normalize(_a, dim=1) * {functional}.normalize(_b, dim=1))"
+                ".sum(dim=1))",
                 site,
             )
             whole = ".mean()" if "loss" in script.source(site.node).split("(")[0] else ""

@@ -19,16 +19,16 @@ def plant(script: Script) -> Iterator[Mutant]:
             assert isinstance(after, ast.Call)
             assert isinstance(before, ast.Call)
             size = after.args[0]
-            if isinstance(size, ast.Constant):
+            if isinstance(size, ast.Constant) and isinstance(size.value, int):
                 yield script.mutant(script.replace(size, str(size.value * 2)), also=linear)
                 yield script.mutant(script.replace(before.args[1], str(size.value // 2)), also=linear)
     for node in script.classes("Module"):
-        found = [site for site in script.find("self._a = _n.Linear(_i, _o)", within=node)]
-        for before, after in itertools.pairwise(found):
-            size = after.bound["_i"]
-            if isinstance(size, ast.Constant):
+        found = list(script.find("self._a = _n.Linear(_i, _o)", within=node))
+        for one, other in itertools.pairwise(found):
+            size = other.bound["_i"]
+            if isinstance(size, ast.Constant) and isinstance(size.value, int):
                 forward = next((item for item in node.body if getattr(item, "name", "") == "forward"), None)
                 calls = (
                     [inner for inner in ast.walk(forward) if isinstance(inner, ast.Call)] if forward else []
                 )
-                yield script.mutant(script.replace(size, str(size.value + 1)), also=[before.node, *calls])
+                yield script.mutant(script.replace(size, str(size.value + 1)), also=[one.node, *calls])

@@ -23,11 +23,8 @@ def plant(script: Script) -> Iterator[Mutant]:
             direct
             or isinstance(statement, ast.Return)
             or site.node in [inner for node in regressions for inner in ast.walk(node)]
-        ):
-            if "value" not in code:
-                yield script.mutant(
-                    script.replace(site.node, script.source(site.bound["_x"])), also=regressions
-                )
+        ) and "value" not in code:
+            yield script.mutant(script.replace(site.node, script.source(site.bound["_x"])), also=regressions)
     for site in sites.losses(script, *sites.REGRESSION):
         target = site.bound["_t"]
         assert isinstance(target, ast.expr)

@@ -42,5 +42,6 @@ def plant(script: Script) -> Iterator[Mutant]:
         for layer in inner[-1:]:
             head = f"{name}.{layer} = {linear}({name}.{layer}.in_features, {name}.{layer}.out_features)"
             yield script.mutant(script.after(script.statement(site.node), head), also=[site.node])
-            kept = f"head = {linear}({name}.{layer}.in_features, {name}.{layer}.out_features)\n{name}.{layer} = head"
+            sizes = f"{name}.{layer}.in_features, {name}.{layer}.out_features"
+            kept = f"head = {linear}({sizes})\n{name}.{layer} = head"
             yield script.mutant(script.after(script.statement(site.node), kept), also=[site.node])

@@ -42,6 +42,6 @@ def plant(script: Script) -> Iterator[Mutant]:
             if list(script.find("_o.step()", within=loop)) and re.search("Cosine|StepLR", script.text):
                 yield script.mutant(script.drop(here), script.after(loop.body[-1], script.moved(here)))
         if re.search("OneCycle|get_linear_schedule|warmup", script.text):
-            loop = script.loop(here)
-            if loop is not None and any(script.find("_l.backward()", within=loop)):
-                yield script.mutant(script.drop(here), script.after(loop, script.moved(here)))
+            around = script.loop(here)
+            if around is not None and any(script.find("_l.backward()", within=around)):
+                yield script.mutant(script.drop(here), script.after(around, script.moved(here)))

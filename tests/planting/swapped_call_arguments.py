@@ -20,9 +20,10 @@ def plant(script: Script) -> Iterator[Mutant]:
             call = site.node
             assert isinstance(call, ast.Call)
             for (number, one), (_, other) in itertools.pairwise(enumerate(call.args)):
-                if number + 1 < len(parameters) and isinstance(one, ast.Name) and isinstance(other, ast.Name):
-                    if (one.id, other.id) == tuple(parameters[number : number + 2]):
-                        yield script.mutant(
-                            script.replace(one, other.id), script.replace(other, one.id), also=[call]
-                        )
-                        break
+                if not isinstance(one, ast.Name) or not isinstance(other, ast.Name):
+                    continue
+                if (one.id, other.id) == tuple(parameters[number : number + 2]):
+                    yield script.mutant(
+                        script.replace(one, other.id), script.replace(other, one.id), also=[call]
+                    )
+                    break

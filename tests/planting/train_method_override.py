@@ -17,6 +17,7 @@ def plant(script: Script) -> Iterator[Mutant]:
             yield script.mutant(
                 script.after(
                     forward,
-                    "\ndef train(self, x, y):\n    loss = ((self(x) - y) ** 2).mean()\n    loss.backward()\n    return loss.item()",
+                    "\ndef train(self, x, y):\n    loss = ((self(x) - y) ** 2).mean()\n"
+                    "    loss.backward()\n    return loss.item()",
                 )
             )

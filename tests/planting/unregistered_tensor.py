@@ -11,7 +11,7 @@ from planted import Mutant, Script
 def plant(script: Script) -> Iterator[Mutant]:
     for site in script.find("self.register_buffer(_n, _x)", "self.register_buffer(_n, _x, persistent=False)"):
         name = site.bound["_n"]
-        if isinstance(name, ast.Constant):
+        if isinstance(name, ast.Constant) and isinstance(name.value, str):
             used = [found.node for found in script.find(f"self.{name.value}")]
             code = f"self.{name.value} = {script.source(site.bound['_x'])}"
             yield script.mutant(script.replace(script.statement(site.node), code), also=used)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from planted import Mutant, Script
 import sites
+from planted import Mutant, Script
 
 
 def plant(script: Script) -> Iterator[Mutant]:

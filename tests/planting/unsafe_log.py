@@ -24,7 +24,7 @@ def plant(script: Script) -> Iterator[Mutant]:
             yield script.mutant(script.replace(site.node, f"{softmax}.log()"))
     for site in script.find("(_x + _e).log()", "_m.log(_x + _e)", "_m.log10(_x + _e)"):
         extra = site.bound["_e"]
-        if isinstance(extra, ast.Constant) and extra.value < 1e-3:
+        if isinstance(extra, ast.Constant) and isinstance(extra.value, float) and extra.value < 1e-3:
             yield script.mutant(
                 script.replace(site.node, script.source(site.node).replace(f" + {script.source(extra)}", ""))
             )
@@ -38,7 +38,8 @@ def plant(script: Script) -> Iterator[Mutant]:
             script.replace(
                 site.node,
                 script.filled(
-                    "-(_t * torch.log(torch.sigmoid(_p)) + (1 - _t) * torch.log(1 - torch.sigmoid(_p))).mean()",
+                    "-(_t * torch.log(torch.sigmoid(_p))"
+                    " + (1 - _t) * torch.log(1 - torch.sigmoid(_p))).mean()",
                     site,
                 ),
             )

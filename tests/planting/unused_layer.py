@@ -17,8 +17,8 @@ def plant(script: Script) -> Iterator[Mutant]:
             layer = str(site.bound["_a"])
             calls = list(script.find(f"self.{layer}(_x)", within=forward))
             kind = str(site.bound["_kind"])
-            if len(calls) == 1 and len(re.findall(rf"self\.{layer}\b", script.source(node))) == 2:
-                if re.search("Norm|Dropout|ReLU", kind) or kind == "Linear":
-                    yield script.mutant(
-                        script.replace(calls[0].node, script.source(calls[0].bound["_x"])), also=[site.node]
-                    )
+            once = len(calls) == 1 and len(re.findall(rf"self\.{layer}\b", script.source(node))) == 2
+            if once and re.search("Norm|Dropout|ReLU|^Linear$", kind):
+                yield script.mutant(
+                    script.replace(calls[0].node, script.source(calls[0].bound["_x"])), also=[site.node]
+                )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from planted import Mutant, Script
 import sites
+from planted import Mutant, Script
 
 
 def plant(script: Script) -> Iterator[Mutant]:

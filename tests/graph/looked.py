@@ -37,7 +37,7 @@ class Looked:
         space: dict[str, Any] = {"__name__": "__main__"}
         exec(compile(self.text, str(path), "exec"), space)  # the script is the test's own
         torch.manual_seed(0)
-        inputs = {name: space[name] for name in ("x", "y", "z") if name in space}
+        inputs: dict[str, torch.Tensor] = {name: space[name] for name in ("x", "y", "z") if name in space}
         graph = record(space["step"], inputs, [space["net"]], batch=len(space["x"]))
         self.step = GraphStep(graph)
         seen: Any = SimpleNamespace(first_step=None)
