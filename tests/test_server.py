@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import pytest
 import pytest_lsp
 from lsprotocol import types
 from pytest_lsp import ClientServerConfig, LanguageClient
@@ -21,6 +22,23 @@ for x, y in loader:
     loss = nn.functional.cross_entropy(model(x).softmax(-1), y)
     optimizer.zero_grad()
     loss.backward()
+    optimizer.step()
+"""
+# A weight that no float32 can hold the updates of; the script's own option is needed to run it.
+STEP_LOST = """\
+import argparse
+import torch
+from torch import nn
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--rate", type=float, required=True)
+rate = parser.parse_args().rate * 1e-12
+model = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+for step in range(60):
+    x = torch.randn(16, 4)
+    optimizer.zero_grad()
+    nn.functional.mse_loss(model(x), x.sum(1, keepdim=True)).backward()
     optimizer.step()
 """
 BUG = 'note = "😀 漢字"; loss = nn.functional.cross_entropy(model(x).softmax(-1), y)'
@@ -182,3 +200,23 @@ async def test_a_notebook_is_one_script_told_by_cell(client: LanguageClient, tmp
     assert not client.diagnostics.get(cells[0])
     (found,) = client.diagnostics[cells[1]]
     assert (found.code, found.range.start.line) == ("NNL201", 1)
+
+
+@pytest.mark.slow
+async def test_a_script_is_run_when_somebody_asks_with_progress(
+    client: LanguageClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "train.py"
+    text = STEP_LOST
+    path.write_text(text, encoding="utf-8")
+    # What the source shows of it is nothing.
+    assert await _opened(client, path, text) == []
+    given = types.ExecuteCommandParams("nnlint.run", [path.as_uri(), ["--rate", "0.1"]])
+    await client.workspace_execute_command_async(given)
+    found = list(client.diagnostics.get(path.as_uri(), ())) or await _published(client, path.as_uri())
+    (reports,) = client.progress_reports.values()
+    assert [type(entry).__name__ for entry in (reports[0], reports[-1])] == [
+        "WorkDoneProgressBegin",
+        "WorkDoneProgressEnd",
+    ]
+    assert "NNL319" in {diagnostic.code for diagnostic in found}
