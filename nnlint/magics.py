@@ -74,7 +74,7 @@ def _line(line: str) -> str:
     if _MAGIC.match(line) or code.endswith("?") or _is_automagic(line):
         return f"{indent}pass{_blank(line)}"
     if assigned := _ASSIGNED.search(code):
-        return f"{line[: assigned.end()]}get_ipython(){_blank(line)}"
+        return f"{line[: assigned.end()]}get_ipython(){_blank(line[assigned.end() :])}"
     return line
 
 

@@ -317,7 +317,7 @@ def test_a_reader_that_leaves_early_gets_no_traceback(project: Path) -> None:
 def test_an_interrupt_ends_in_one_line(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(*_: object) -> NoReturn:
+    def interrupt(*_: object, **__: object) -> NoReturn:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Linter, "check", interrupt)

@@ -131,7 +131,7 @@ def test_the_readme_gives_both_commands() -> None:
     commands = [line for line in readme.splitlines() if line.startswith("python3 -m venv .venv && ")]
     assert [command.split(" && ")[-1] for command in commands] == [
         ".venv/bin/nnlint fixtures/buggy/mnist_best_metric.py",
-        ".venv/bin/pytest",
+        ".venv/bin/pytest -n logical",
     ]
     assert all("-c constraints.txt" in command for command in commands)
     assert (CHECKOUT / "fixtures/buggy/mnist_best_metric.py").exists()

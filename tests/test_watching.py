@@ -102,13 +102,13 @@ def test_changes_are_linted_until_ctrl_c(watched: Watched, tmp_path: Path) -> No
 
 def test_only_what_changed_is_linted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     linted: list[str] = []
-    plain = Linter.check_bytes
+    plain = Linter.look
 
-    def check_bytes(self: Linter, data: bytes, filename: str) -> object:
+    def look(self: Linter, data: bytes, filename: str) -> object:
         linted.append(Path(filename).name)
         return plain(self, data, filename)
 
-    monkeypatch.setattr(Linter, "check_bytes", check_bytes)
+    monkeypatch.setattr(Linter, "look", look)
     monkeypatch.setitem(sys.modules, "watchfiles", None)
     monkeypatch.setattr("nnlint.watching.PAUSE", 0.01)
     for name in "ab":

@@ -106,8 +106,8 @@ class Plan:
     memory: int = 0
     # Where more continuations are asked for once those above are done; -1: no more will be.
     asks: int = -1
-    # How many seconds are left when this child process starts; 0: that does not matter to it.
-    left: float = 0.0
+    # When its time is over, on the clock of time.monotonic, which all processes share; 0: nobody has said.
+    deadline: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

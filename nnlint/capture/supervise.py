@@ -234,7 +234,7 @@ class _Run:
         self.depth = -1
         reading, writing = os.pipe()
         asking, self.telling = os.pipe()
-        plan = replace(plan, left=self.deadline - time.monotonic())
+        plan = replace(plan, deadline=self.deadline)
         plan = replace(plan, asks=asking) if plan.fork and self.more else plan
         child = self.begin(plan, writing, asking)
         os.close(writing)

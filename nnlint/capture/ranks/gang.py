@@ -40,41 +40,41 @@ def lead(plan: Plan, channel: Channel, branch: Callable[[str], None]) -> NoRetur
         del os.environ[name]
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     os.environ["OMP_NUM_THREADS"] = "1"
-    deadline = time.monotonic() + plan.left
     plan = replace(plan, fork=False)
     ended = _NEXT
     at = -1
     while ended == _NEXT and at < _PROBES:
         at += 1
-        ended = _part(replace(plan, at=at), channel, branch, deadline)
+        ended = _part(replace(plan, at=at), channel, branch)
     if ended == _NEXT:
         channel.send("end", "nothing that the script does looks like a training step")
     wanted = plan.continuations if ended == _TRAINED else ()
     while wanted:
         for continuation in wanted:
-            _part(replace(plan, at=at, role=continuation.name), channel, branch, deadline)
+            _part(replace(plan, at=at, role=continuation.name), channel, branch)
         wanted = further(plan, channel)
         plan = replace(plan, continuations=plan.continuations + wanted)
     channel.send("end", "done")
     os._exit(0)
 
 
-def _part(plan: Plan, channel: Channel, branch: Callable[[str], None], deadline: float) -> int:
+def _part(plan: Plan, channel: Channel, branch: Callable[[str], None]) -> int:
     """A gang in a process of its own, whose files and threads end with it."""
     pid = os.fork()
     if pid == 0:
         branch("".join(letter if letter.isalnum() else "-" for letter in f"ranks {plan.role} {plan.at}"))
-        os._exit(_gang(plan, channel, deadline))
+        os._exit(_gang(plan, channel))
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def _gang(plan: Plan, channel: Channel, deadline: float) -> int:
+def _gang(plan: Plan, channel: Channel) -> int:
     # They explain at length, to somebody who has started them, what we say in a line.
     for name in ("torch.distributed.elastic", "torch.multiprocessing"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     size = plan.request.ranks
     store = TCPStore("127.0.0.1", 0, None, True, timedelta(seconds=60), wait_for_workers=False)
-    timer = threading.Timer(deadline - time.monotonic() - _BEFORE, _tell_places, (store, size, channel))
+    left = plan.deadline - time.monotonic() - _BEFORE
+    timer = threading.Timer(left, _tell_places, (store, size, channel))
     timer.daemon = True
     timer.start()
     with tempfile.TemporaryDirectory(prefix="nnlint-ranks-") as logs:

@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -22,7 +23,7 @@ from nnlint.capture.channel import Channel
 from nnlint.capture.host import Host, Scout
 from nnlint.capture.launch import describe_error, seed
 from nnlint.capture.observe import Observation
-from nnlint.capture.plan import Plan, to_json
+from nnlint.capture.plan import Continuation, Plan, to_json
 from nnlint.capture.ranks.evidence import Evidence
 from nnlint.capture.watch import place_in
 
@@ -35,6 +36,8 @@ _OWN = ("rank", "died")
 # How long the first waits for what the others have to say, in seconds, and how often where they are is noted.
 _PATIENCE = 20.0
 _PULSE = 0.25
+# Longer than any run, in seconds.
+_ENDLESS = 1e6
 # In so many seconds the launcher has noticed that a rank has died.
 _GONE = 1.0
 
@@ -97,6 +100,9 @@ class RankHost(Host):
 def run_rank(plan: Plan, pipe: int, port: int) -> NoReturn:
     """Run the script as one rank: the function that torch's launcher starts."""
     rank = int(os.environ["RANK"])
+    if rank:
+        # They go on as long as the first one does: it alone measures, and decides when a part is over.
+        plan = replace(plan, continuations=tuple(map(_endless, plan.continuations)))
     channel = RankChannel(pipe, rank)
     store = TCPStore("127.0.0.1", port, None, False, timedelta(seconds=60))
     seed(plan.seed)
@@ -127,6 +133,10 @@ def run_rank(plan: Plan, pipe: int, port: int) -> NoReturn:
             os._exit(1)
     host.watch.listener.ended(why)
     os._exit(0)
+
+
+def _endless(continuation: Continuation) -> Continuation:
+    return replace(continuation, steps=sys.maxsize, seconds=_ENDLESS, meters=())
 
 
 def _pulse(store: TCPStore, rank: int, main_thread: int) -> None:
