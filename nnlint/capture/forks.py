@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+from nnlint.capture.event_files import silence_writers
+
 
 def fork() -> tuple[int, int]:
     """Fork with a pipe from the child: (0, the writing end) there, (its pid, the reading end) here."""
@@ -12,6 +14,7 @@ def fork() -> tuple[int, int]:
     pid = os.fork()
     if pid == 0:
         os.close(reading)
+        silence_writers()
         return 0, writing
     os.close(writing)
     return pid, reading

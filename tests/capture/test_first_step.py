@@ -158,3 +158,15 @@ def test_a_notebook_runs_its_code_cells(tmp_path: Path) -> None:
     assert seen.first_step is not None, (seen.not_run, seen.output)
     assert seen.first_step.losses[0].place is not None
     assert seen.first_step.losses[0].place.filename.endswith("train.ipynb:cell 4")
+
+
+def test_a_writer_of_tensorboard_is_not_waited_for(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    text = (
+        "from torch.utils.tensorboard import SummaryWriter\nwriter = SummaryWriter('runs', max_queue=2)\n"
+        + LOADER.replace("opt.step()", "opt.step(); writer.add_scalar('loss', 1.0); writer.flush()")
+    )
+    assert "writer.flush()" in text
+    seen = run(text, tmp_path, [Continuation("real", "none", 12, 20)], seconds=60)
+    assert seen.not_run == []
+    assert len(seen.trajectories["real"].steps) == 12

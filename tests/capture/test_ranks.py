@@ -118,7 +118,7 @@ def test_a_sound_script_is_measured_on_all_ranks_alike() -> None:
     assert len(seen.trajectories[HEALTH.name].steps) == HEALTH.steps
     assert seen.trajectories[TEN.name].steps[-1].loss < seen.trajectories[TEN.name].steps[0].loss
     assert [entry.what for entry in report.skipped if "one process only" in entry.why] == [
-        "NNL601 unshuffled-training"
+        "rule NNL601 unshuffled-training"
     ]
 
 
