@@ -57,11 +57,10 @@ def compare(request: Request, other: Against, progress: Callable[[Progress], Non
         entry = traced(file.fileno(), READS)
         left = max(deadline - time.monotonic(), 1.0)
         theirs = capture(replace(second, seconds=left), (entry,), _named(progress, other.target))
+    theirs_run = _run(theirs, entry, other.target)
     ours.not_run += theirs.not_run
     ours.seconds += theirs.seconds
-    theirs_run = _run(theirs, entry, other.target)
     if theirs_run is None:
-        ours.not_run += [entry for entry in theirs.not_run if entry not in ours.not_run]
         ours.output = theirs.output
     else:
         ours.comparison = Comparison((request.target, other.target), run, theirs_run)

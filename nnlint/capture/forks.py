@@ -21,17 +21,21 @@ def fork() -> tuple[int, int]:
 
 
 def heard(pid: int, pipe: int) -> tuple[list[bytes], int]:
-    """All lines that the child says until it ends, and the status with which it does."""
+    """All lines that the child says until it ends, and its exit code, negative for a signal."""
     data = bytearray()
     while chunk := os.read(pipe, 65536):
         data += chunk
     os.close(pipe)
-    return bytes(data).splitlines(), os.waitpid(pid, 0)[1]
+    return bytes(data).splitlines(), ended(pid)
 
 
-def describe(status: int) -> str:
-    """How a process ended, as "the script …"."""
-    code = os.waitstatus_to_exitcode(status)
+def ended(pid: int) -> int:
+    """Wait for a child; its exit code, negative for a signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def describe(code: int) -> str:
+    """How a process with this exit code ended, as "the script …"."""
     if code < 0:
         return f"was killed by {signal.Signals(-code).name}"
     return f"ended the process itself (status {code})"

@@ -18,7 +18,7 @@ import torch
 from torch.optim import Optimizer
 
 from nnlint.capture.channel import Channel
-from nnlint.capture.forks import describe, fork, heard
+from nnlint.capture.forks import describe, ended, fork, heard
 from nnlint.capture.loads import Loads
 from nnlint.capture.observe import Observation
 from nnlint.capture.plan import Continuation, Place, Plan, to_json
@@ -191,9 +191,8 @@ class Scout(Listener):
                 pid, continuation = running.pop(pipe)
                 read.pop(pipe, None)
                 os.close(pipe)
-                _, status = os.waitpid(pid, 0)
-                if status:
-                    host.channel.send("died", f"{continuation.name}\t{describe(status)}")
+                if code := ended(pid):
+                    host.channel.send("died", f"{continuation.name}\t{describe(code)}")
 
     def _fork(self, name: str, play: Callable[[], None]) -> str | None:
         """Fork a process that plays a part; wait for it. What it says last, or None if it died in silence."""
@@ -203,21 +202,20 @@ class Scout(Listener):
             self._prepare(name, pipe)
             play()
             return None
-        lines, status = heard(pid, pipe)
+        lines, code = heard(pid, pipe)
         verdict = None
         for line in lines:
             if line.startswith(b"verdict\t"):
                 verdict = line.removeprefix(b"verdict\t").decode()
             host.channel.pass_on(line)
         if verdict is None:
-            host.channel.send("died", f"probe\t{describe(status)}")
+            host.channel.send("died", f"probe\t{describe(code)}")
         return verdict
 
     def _prepare(self, name: str, pipe: int) -> None:
         """What a forked process does first."""
         self.host.channel.replace(pipe)
-        # It becomes a folder, and an option of a mount.
-        self.host.branch("".join(letter if letter.isalnum() else "-" for letter in name))
+        self.host.branch(name)
 
     def _become(
         self, role: str, trigger: str, place: Place | None, batches: Batches | None, batch: Any

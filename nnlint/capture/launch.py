@@ -10,12 +10,15 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from nnlint.capture import script
 from nnlint.capture.channel import Channel
 from nnlint.capture.plan import Plan, from_json
 from nnlint.capture.shelter import jail, ways
+
+if TYPE_CHECKING:
+    from nnlint.capture.host import Host
 
 PLAN, PIPE = "NNLINT_PLAN", "NNLINT_PIPE"
 
@@ -79,22 +82,25 @@ def _run(plan: Plan, channel: Channel, branch: Callable[[str], None]) -> NoRetur
 
         lead(plan, channel, branch)
     _note_processes(channel)
-    host = Host(plan, channel, branch)
+    play(Host(plan, channel, branch), lambda _: traceback.print_exc())
+
+
+def play(host: Host, raised: Callable[[BaseException], None]) -> NoReturn:
+    """Run the script, and tell the listener of then how it ended; `raised` hears first of what it raised."""
     why = "the script ended"
     try:
-        script.run(plan.request)
+        script.run(host.plan.request)
     except script.ScriptError as error:
-        channel.send("end", str(error))
-        os._exit(0)
+        host.channel.send("end", str(error))
+        host.finish()
     except SystemExit as error:
         if error.code not in (None, 0):
             why = f"the script exited with status {error.code}"
     except BaseException as error:
-        traceback.print_exc()
+        raised(error)
         why = f"the script raised {describe_error(error)}"
     _flush()
-    listener = host.watch.listener
-    listener.ended(why)
+    host.watch.listener.ended(why)
     os._exit(0)
 
 

@@ -14,6 +14,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from nnlint.capture import batch as batches_of
 from nnlint.capture.observe import Observation
 from nnlint.capture.plan import Place
 from nnlint.capture.prints import fingerprint
@@ -91,19 +92,8 @@ class Evidence:
 
 
 def _samples(batch: Any) -> int:
-    tensor = next(_tensors(batch), None)
+    tensor = next(batches_of.tensors(batch), None)
     return tensor.shape[0] if tensor is not None and tensor.dim() else 0
-
-
-def _tensors(batch: Any) -> Iterator[torch.Tensor]:
-    if isinstance(batch, torch.Tensor):
-        yield batch
-    elif isinstance(batch, dict):
-        for value in batch.values():
-            yield from _tensors(value)
-    elif isinstance(batch, (list, tuple)):
-        for value in batch:
-            yield from _tensors(value)
 
 
 def _weights(models: list[nn.Module]) -> Iterator[tuple[str, torch.Tensor]]:

@@ -18,7 +18,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from nnlint.capture.channel import Channel
-from nnlint.capture.forks import describe
+from nnlint.capture.forks import describe, ended
 from nnlint.capture.plan import Plan
 from nnlint.capture.ranks.rank import FALLEN, FINISHED, TRAINED, UNTRAINED, place_of, run_rank
 from nnlint.capture.rounds import further
@@ -41,14 +41,14 @@ def lead(plan: Plan, channel: Channel, branch: Callable[[str], None]) -> NoRetur
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     os.environ["OMP_NUM_THREADS"] = "1"
     plan = replace(plan, fork=False)
-    ended = _NEXT
+    outcome = _NEXT
     at = -1
-    while ended == _NEXT and at < _PROBES:
+    while outcome == _NEXT and at < _PROBES:
         at += 1
-        ended = _part(replace(plan, at=at), channel, branch)
-    if ended == _NEXT:
+        outcome = _part(replace(plan, at=at), channel, branch)
+    if outcome == _NEXT:
         channel.send("end", "nothing that the script does looks like a training step")
-    wanted = plan.continuations if ended == _TRAINED else ()
+    wanted = plan.continuations if outcome == _TRAINED else ()
     while wanted:
         for continuation in wanted:
             _part(replace(plan, at=at, role=continuation.name), channel, branch)
@@ -62,9 +62,9 @@ def _part(plan: Plan, channel: Channel, branch: Callable[[str], None]) -> int:
     """A gang in a process of its own, whose files and threads end with it."""
     pid = os.fork()
     if pid == 0:
-        branch("".join(letter if letter.isalnum() else "-" for letter in f"ranks {plan.role} {plan.at}"))
+        branch(f"ranks {plan.role} {plan.at}")
         os._exit(_gang(plan, channel))
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return ended(pid)
 
 
 def _gang(plan: Plan, channel: Channel) -> int:
@@ -97,9 +97,8 @@ def _gang(plan: Plan, channel: Channel) -> int:
         except ChildFailedError as error:
             if not store.check([FINISHED]) and store.add(FALLEN, 0) == 0:
                 rank, failure = error.get_first_failure()
-                code = failure.exitcode
-                status = -code if code < 0 else code << 8
-                channel.send("died", f"{plan.role}\t{describe(status)} on rank {rank}{_where(store, rank)}")
+                how = describe(failure.exitcode)
+                channel.send("died", f"{plan.role}\t{how} on rank {rank}{_where(store, rank)}")
                 store.add(FALLEN, 1)
     if store.add(FALLEN, 0) or not store.check([FINISHED]):
         return _OVER

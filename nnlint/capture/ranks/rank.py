@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import sys
 import threading
@@ -12,16 +11,16 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial, wraps
 from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-from nnlint.capture import script
 from nnlint.capture.channel import Channel
 from nnlint.capture.host import Host, Scout
-from nnlint.capture.launch import describe_error, seed
+from nnlint.capture.launch import describe_error, play, seed
 from nnlint.capture.observe import Observation
 from nnlint.capture.plan import Continuation, Plan, to_json
 from nnlint.capture.ranks.evidence import Evidence
@@ -106,33 +105,25 @@ def run_rank(plan: Plan, pipe: int, port: int) -> NoReturn:
     channel = RankChannel(pipe, rank)
     store = TCPStore("127.0.0.1", port, None, False, timedelta(seconds=60))
     seed(plan.seed)
-    sys.path[:] = [entry for entry in sys.path if entry]
     _on_gloo()
     threading.Thread(target=_pulse, args=(store, rank, threading.get_ident()), daemon=True).start()
-    host = RankHost(plan, channel, rank, store)
-    why = "the script ended"
-    try:
-        script.run(plan.request)
-    except script.ScriptError as error:
-        channel.send("end", str(error))
-        host.finish()
-    except SystemExit as error:
-        if error.code not in (None, 0):
-            why = f"the script exited with status {error.code}"
-    except BaseException as error:
-        # Once the first rank has finished, whatever the others meet is the end of the gang and no more.
-        if not store.check([FINISHED]):
-            if "gloo" in str(error) or isinstance(error, dist.DistError):
-                # Most likely another rank is gone, and is to be named: the launcher sees it, and ends us.
-                time.sleep(_GONE)
-            if store.add(FALLEN, 1) == 1:
-                channel.send("died", f"{plan.role}\traised on rank {rank} {describe_error(error)}")
-            traceback.print_exc()
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(1)
-    host.watch.listener.ended(why)
-    os._exit(0)
+    play(RankHost(plan, channel, rank, store), partial(_fallen, plan, channel, rank, store))
+
+
+def _fallen(plan: Plan, channel: Channel, rank: int, store: TCPStore, error: BaseException) -> None:
+    """The script has raised on this rank; the first one that it happens to is named."""
+    # Once the first rank has finished, whatever the others meet is the end of the gang and no more.
+    if store.check([FINISHED]):
+        return
+    if "gloo" in str(error) or isinstance(error, dist.DistError):
+        # Most likely another rank is gone, and is to be named: the launcher sees it, and ends us.
+        time.sleep(_GONE)
+    if store.add(FALLEN, 1) == 1:
+        channel.send("died", f"{plan.role}\traised on rank {rank} {describe_error(error)}")
+    traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _endless(continuation: Continuation) -> Continuation:
@@ -156,7 +147,7 @@ def _on_gloo() -> None:
         return
     begin = dist.init_process_group
 
-    @functools.wraps(begin)
+    @wraps(begin)
     def begin_on_gloo(backend: str | None = None, *args: Any, **kwargs: Any) -> None:
         begin("gloo" if backend is None or "nccl" in backend else backend, *args, **kwargs)
 

@@ -47,7 +47,7 @@ def enter(wanted: str, folders: tuple[Path, ...], memory: int) -> tuple[str, Cal
     if wanted == NAMESPACES or (not wanted and sys.platform == "linux" and not _foreign(folders)):
         entered = _in_namespaces(memory)
         if not isinstance(entered, str):
-            return NAMESPACES, entered
+            return NAMESPACES, _named(entered)
         why = entered
     if wanted == NAMESPACES or (wanted == LANDLOCK and not landlock_version()):
         raise ShelterError(why or "this kernel has no Landlock")
@@ -65,7 +65,12 @@ def enter(wanted: str, folders: tuple[Path, ...], memory: int) -> tuple[str, Cal
     refuse_changes(layers, programs=way == LANDLOCK)
     if way == LANDLOCK:
         confine((scratch,))
-    return way, layers.branch
+    return way, _named(layers.branch)
+
+
+def _named(branch: Callable[[str], None]) -> Callable[[str], None]:
+    """The same for any name: it becomes a folder, and an option of a mount."""
+    return lambda name: branch("".join(letter if letter.isalnum() else "-" for letter in name))
 
 
 def _in_namespaces(memory: int) -> Callable[[str], None] | str:
