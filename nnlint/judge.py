@@ -89,26 +89,26 @@ def each_once(findings: Sequence[Finding], rules: Sequence[Rule], near: Near) ->
     kept = {id(finding) for finding in unexplained(findings, rules, near)}
     built = {rule.page.name for rule in rules if rule.names_what_is_built}
     read = [finding for finding in findings if finding.tier is Tier.STATIC]
+
+    def told(finding: Finding) -> bool:
+        """Whether another finding says it already, and better."""
+        if finding.tier is Tier.STATIC:
+            return any(_happened(finding, other) for other in findings)
+        if finding.tier is Tier.GRAPH:
+            return any(_one_bug(finding, other, built) for other in read)
+        # A run knows less well than the source which line is to blame, and both mean one bug; but what might
+        # happen, as the source shows, is less than what did.
+        return finding.tier is Tier.EXPERIMENT and any(
+            finding.name == other.name
+            and near(finding, other)
+            and other.severity.rank <= finding.severity.rank
+            for other in read
+        )
+
     return [
         finding
         for finding in findings
-        if (finding.tier is Tier.STATIC and not any(_happened(finding, other) for other in findings))
-        or not (
-            finding.tier is Tier.STATIC
-            or id(finding) not in kept
-            # A run knows less well than the source which line is to blame, and both mean one bug; but what
-            # might happen, as the source shows, is less than what did.
-            or (
-                finding.tier is Tier.EXPERIMENT
-                and any(
-                    finding.name == other.name
-                    and near(finding, other)
-                    and other.severity.rank <= finding.severity.rank
-                    for other in read
-                )
-            )
-            or (finding.tier is Tier.GRAPH and any(_one_bug(finding, other, built) for other in read))
-        )
+        if (finding.tier is Tier.STATIC or id(finding) in kept) and not told(finding)
     ]
 
 
