@@ -39,6 +39,16 @@ CHANCE = math.log(10)
 # Of no pattern, as those of an image are, so that it takes long to write them down.
 PIXELS = random.Random(0).randbytes(24 * 24 * 3)
 SOURCE = "import torch\n\n\ndef forward(x):\n    return x.view(-1, 8)\n\n\nloss = forward(1)\n"
+# What a page with everything in it is divided into.
+HEADINGS = [
+    "Findings",
+    "What was asked for",
+    "How it trains",
+    "What the first step computes",
+    "The first step",
+    "What was not looked at",
+    "To see it again",
+]
 
 
 def finding(message: str, name: str = "train", severity: Severity = Severity.ERROR, row: int = 5) -> Finding:
@@ -142,13 +152,14 @@ def _layer(name: str, activation: str, dead: float) -> Layer:
     )
 
 
-def _health(name: str) -> Health:
+def health_of(weights: tuple[Weight, ...], layers: tuple[Layer, ...]) -> Health:
+    """What was measured of six steps in which nothing else was to be seen."""
     return Health(
         roots=("Net",),
         root_places=(None,),
         steps=tuple(range(6)),
-        weights=(_weight("first.weight", 1.0), _weight(f"{name}.weight", 1e-6)),
-        layers=(_layer("first", "", 0.0), _layer(name, "relu", 0.75)),
+        weights=weights,
+        layers=layers,
         courses=(),
         steppers=(),
         broken=None,
@@ -157,6 +168,13 @@ def _health(name: str) -> Health:
         drifts=(),
         left_out_weights=0,
         left_out_layers=0,
+    )
+
+
+def _health(name: str) -> Health:
+    return health_of(
+        (_weight("first.weight", 1.0), _weight(f"{name}.weight", 1e-6)),
+        (_layer("first", "", 0.0), _layer(name, "relu", 0.75)),
     )
 
 

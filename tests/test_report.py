@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from looking import CHANCE, PIXELS, capture, finding, report, trajectory
+from looking import CHANCE, HEADINGS, PIXELS, capture, finding, report, trajectory
 from PIL import Image
 from support import CHECKOUT, nnlint
 
@@ -74,15 +74,7 @@ def test_endless_names_are_cut_but_for_the_command() -> None:
 
 def test_every_part_is_there() -> None:
     page = _page("train")
-    for heading in (
-        "Findings",
-        "What was asked for",
-        "How it trains",
-        "What the first step computes",
-        "The first step",
-        "What was not looked at",
-        "To see it again",
-    ):
+    for heading in HEADINGS:
         assert re.search(rf"<h2[^>]*>{heading}</h2>", page), heading
     for figure in (
         "Loss",

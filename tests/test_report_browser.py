@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, Browser, browser
-from looking import capture, report
+from looking import HEADINGS, capture, report
 
 from nnlint.report.document import build
 
@@ -17,15 +17,6 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
 ]
 HOSTILE = '<script>alert("x")</script>\'"&$\\alpha$' + "A" * 10_000
-HEADINGS = [
-    "Findings",
-    "What was asked for",
-    "How it trains",
-    "What the first step computes",
-    "The first step",
-    "What was not looked at",
-    "To see it again",
-]
 SEEN = "[...document.querySelectorAll('%s')].filter(part => part.checkVisibility()).length"
 # For each text that is seen: its colour, what it lies on, and whether it is large, as WCAG has it.
 CONTRASTS = """(() => {

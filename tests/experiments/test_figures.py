@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
+from looking import health_of
 
 from nnlint.experiments.functions import Input
-from nnlint.experiments.health import Health, Layer, Weight, depths, layer_of, update_ratio
+from nnlint.experiments.health import Layer, Weight, depths, layer_of, update_ratio
 
 
 def _weight(name: str, gradient: float, update: float = 1e-3) -> Weight:
@@ -35,29 +36,11 @@ def _layer(name: str) -> Layer:
     )
 
 
-def _health(weights: tuple[Weight, ...], layers: tuple[Layer, ...]) -> Health:
-    return Health(
-        roots=("Net",),
-        root_places=(None,),
-        steps=tuple(range(6)),
-        weights=weights,
-        layers=layers,
-        courses=(),
-        steppers=(),
-        broken=None,
-        origin=None,
-        untouched=(),
-        drifts=(),
-        left_out_weights=0,
-        left_out_layers=0,
-    )
-
-
 def test_depth_follows_the_calls_and_not_the_registration() -> None:
     # Registered from the last to the first, as names of attributes may be.
     gradients = {"f": 1.0, "e": 1.0, "d": 0.1, "c": 0.1, "b": 0.01, "a": 0.01}
     weights = tuple(_weight(name, gradient) for name, gradient in gradients.items())
-    health = _health(weights, tuple(_layer(name) for name in "abcdef"))
+    health = health_of(weights, tuple(_layer(name) for name in "abcdef"))
     (depth,) = depths(health)
     assert [weight.name for weight in depth.first] == ["a.weight", "b.weight"]
     assert depth.ratio == pytest.approx(0.01)
@@ -65,9 +48,9 @@ def test_depth_follows_the_calls_and_not_the_registration() -> None:
 
 
 def test_depth_needs_layers_and_a_gradient_at_the_end() -> None:
-    assert list(depths(_health((_weight("a", 1.0),), (_layer("a"),)))) == []
+    assert list(depths(health_of((_weight("a", 1.0),), (_layer("a"),)))) == []
     silent = tuple(_weight(name, 0.0) for name in "abcd")
-    (depth,) = depths(_health(silent, tuple(_layer(name) for name in "abcd")))
+    (depth,) = depths(health_of(silent, tuple(_layer(name) for name in "abcd")))
     assert math.isnan(depth.ratio)
 
 

@@ -108,41 +108,41 @@ def differences(drawn: Any, parsed: Any, path: str = "module") -> Iterator[str]:
         yield f"{path}: {drawn!r} and {parsed!r}"
 
 
-def misquoted(found: Sketch, module: cst.Module) -> Iterator[str]:
-    """Expressions that the sketch would write otherwise; and how many it can write at all, at the end."""
+def pairs(found: Sketch, module: cst.Module) -> Iterator[tuple[Any, cst.CSTNode]]:
+    """Each node of the sketch beside libcst's own."""
     stack: list[tuple[Any, Any]] = [(found.module, module)]
-    known = 0
     while stack:
         drawn, parsed = stack.pop()
         if isinstance(parsed, (list, tuple)):
             stack.extend(zip(drawn, parsed, strict=True))
         elif isinstance(parsed, cst.CSTNode):
             stack.extend((getattr(drawn, name), getattr(parsed, name)) for name in fields_of(type(parsed)))
-            if isinstance(parsed, cst.BaseExpression):
-                try:
-                    said = found.code(drawn)
-                except SketchError:
-                    continue
-                known += 1
-                written = module.code_for_node(parsed)
-                if said.split() != written.split():
-                    yield f"{said!r} for {written!r}"
+            yield drawn, parsed
+
+
+def misquoted(found: Sketch, module: cst.Module) -> Iterator[str]:
+    """Expressions that the sketch would write otherwise; and how many it can write at all, at the end."""
+    known = 0
+    for drawn, parsed in pairs(found, module):
+        if isinstance(parsed, cst.BaseExpression):
+            try:
+                said = found.code(drawn)
+            except SketchError:
+                continue
+            known += 1
+            written = module.code_for_node(parsed)
+            if said.split() != written.split():
+                yield f"{said!r} for {written!r}"
     if not known:
         yield "nothing at all"
 
 
 def misplaced(found: Sketch, module: cst.Module) -> list[str]:
     """What stands elsewhere than the sketch says."""
-    stack: list[tuple[Any, Any]] = [(found.module, module)]
     said: dict[cst.CSTNode, Place] = {}
-    while stack:
-        drawn, parsed = stack.pop()
-        if isinstance(parsed, (list, tuple)):
-            stack.extend(zip(drawn, parsed, strict=True))
-        elif isinstance(parsed, cst.CSTNode):
-            stack.extend((getattr(drawn, name), getattr(parsed, name)) for name in fields_of(type(parsed)))
-            with contextlib.suppress(SketchError):
-                said[parsed] = found.place(drawn)
+    for drawn, parsed in pairs(found, module):
+        with contextlib.suppress(SketchError):
+            said[parsed] = found.place(drawn)
     right = positions(module, said)
     wrong = [f"{node}: {place}, not {right[node]}" for node, place in said.items() if place != right[node]]
     return wrong if said else ["nothing at all"]
