@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from nnlint.capture.constants import statements
 from nnlint.finding import Finding, Related, Tier, split_name
 from nnlint.rule import Rule
 
@@ -154,11 +155,13 @@ class _File:
             body = []
         self._parts: list[tuple[Region, ast.stmt]] = []
         self._rest: list[ast.stmt] = []
-        for statement in _flat(body):
+        for statement in statements(body):
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                 self._parts.append((Region(filename, statement.name), statement))
             elif isinstance(statement, (ast.For, ast.While)):
                 self._parts.append((Region(filename, f"line {statement.lineno}"), statement))
+            elif isinstance(statement, (ast.If, ast.With, ast.Try)):
+                self._rest.append(_own(statement))
             else:
                 self._rest.append(statement)
         self.regions = [*(region for region, _ in self._parts), Region(filename, "")]
@@ -193,19 +196,10 @@ class _File:
         return found
 
 
-def _flat(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements of a module, those under its `if`, `with` and `try` as if they stood alone."""
-    for statement in body:
-        if isinstance(statement, (ast.If, ast.With, ast.Try)):
-            for field in ("body", "orelse", "finalbody"):
-                yield from _flat(getattr(statement, field, ()))
-            for handler in getattr(statement, "handlers", ()):
-                yield from _flat(handler.body)
-            # What the statement itself computes.
-            items = [item.context_expr for item in getattr(statement, "items", ())]
-            yield ast.Expr(ast.Tuple([*items, getattr(statement, "test", ast.Constant(None))], ast.Load()))
-        else:
-            yield statement
+def _own(statement: ast.If | ast.With | ast.Try) -> ast.stmt:
+    """What the statement itself computes, without what stands in it."""
+    items = [item.context_expr for item in getattr(statement, "items", ())]
+    return ast.Expr(ast.Tuple([*items, getattr(statement, "test", ast.Constant(None))], ast.Load()))
 
 
 def _first(part: ast.stmt) -> int:

@@ -13,7 +13,7 @@ def assignments(tree: ast.Module, name: str) -> list[Assignment]:
     """The statements that give this name a value whenever the module is run, also under an `if` or `with`."""
     return [
         statement
-        for statement in _statements(tree.body)
+        for statement in statements(tree.body)
         if isinstance(statement, (ast.Assign, ast.AnnAssign))
         and statement.value is not None
         and any(isinstance(target, ast.Name) and target.id == name for target in _targets(statement))
@@ -37,10 +37,11 @@ def _targets(statement: Assignment) -> Sequence[ast.expr]:
     return statement.targets if isinstance(statement, ast.Assign) else [statement.target]
 
 
-def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+def statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a module, and those within its `if`, `with` and `try`, which run with it."""
     for statement in body:
         yield statement
         if isinstance(statement, (ast.If, ast.With, ast.Try)):
             for field in ("body", "handlers", "orelse", "finalbody"):
                 for part in getattr(statement, field, ()):
-                    yield from _statements(part.body if isinstance(part, ast.ExceptHandler) else [part])
+                    yield from statements(part.body if isinstance(part, ast.ExceptHandler) else [part])
