@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +37,9 @@ class Baseline:
 
     @classmethod
     def read(cls, path: Path) -> Baseline:
+        """From its file; may raise BaselineError."""
+        import json  # here, as most projects have no baseline
+
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             if data["version"] != 1:
@@ -55,6 +57,8 @@ class Baseline:
 
     def to_json(self) -> str:
         """Sorted, a fingerprint a line: two branches that change it merge."""
+        import json
+
         files: dict[str, dict[str, dict[str, int]]] = {}
         for name, known in sorted(self.files.items()):
             for (code, key), count in sorted(known.items()):

@@ -9,14 +9,18 @@ looked at again. Nothing here may stop a run: what cannot be read is empty, what
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import sys
-import tempfile
 import time
 import zlib
 from pathlib import Path
 from types import TracebackType
+
+try:
+    # What hashlib takes it from: that loads all of OpenSSL beside it, a tenth of a run that finds all known.
+    from _blake2 import blake2b as blake2b
+except ImportError:
+    from hashlib import blake2b as blake2b
 
 # Its last character is the version of everything below.
 _HEADER = "nnlint cache 1"
@@ -37,7 +41,7 @@ class Cache:
 
     def __init__(self, folder: Path, project: Path, identity: bytes) -> None:
         self.folder = folder
-        name = hashlib.blake2b(os.fsencode(project.absolute()), digest_size=8).hexdigest()
+        name = blake2b(os.fsencode(project.absolute()), digest_size=8).hexdigest()
         self.path = folder / f"{name}{_SUFFIX}"
         self._identity = identity
         self._today = int(time.time() // _DAY)
@@ -60,12 +64,12 @@ class Cache:
     def facts(self, *facts: str) -> bytes:
         """What `key` takes beside a file's bytes: everything else that decides what is found in it."""
         written = "\n".join(facts).encode(errors="surrogatepass")
-        return hashlib.blake2b(written, key=self._identity, digest_size=32).digest()
+        return blake2b(written, key=self._identity, digest_size=32).digest()
 
     @staticmethod
     def key(data: bytes, facts: bytes) -> str:
         """What a file in this state is known by."""
-        return hashlib.blake2b(data, key=facts, digest_size=_KEY_BYTES).hexdigest()
+        return blake2b(data, key=facts, digest_size=_KEY_BYTES).hexdigest()
 
     def get(self, key: str) -> str | None:
         """What was put under a key; None if nothing was, or if it has been damaged."""
@@ -141,6 +145,8 @@ def _read(path: Path) -> dict[str, str]:
 
 def _write(path: Path, text: str) -> None:
     """Puts a new file in the old one's place, in one step."""
+    import tempfile  # and with it a dozen modules, which most runs do without
+
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="ascii", errors="replace", newline="\n") as stream:

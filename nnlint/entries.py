@@ -7,7 +7,6 @@ everything in it is of the right kind; nothing of it is ever run, and a repair n
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +26,8 @@ def to_line(result: FileResult, data: bytes, pages: Mapping[str, Page]) -> str |
         return NOTHING
     own = _text(data)
     texts = {name: None if text == own else text for name, text in result.sources.items()}
+    import json  # which a run that knows all files to be clean does without
+
     cells = {str(finding.cell or "") for finding in result.findings}
     content = {
         "checked": result.checked,
@@ -41,6 +42,8 @@ def from_line(line: str, filename: str, data: bytes, pages: Mapping[str, Page]) 
     """The result that the line is of; None if it is none."""
     if line == NOTHING:
         return FileResult(filename)
+    import json
+
     try:
         content = json.loads(line)
         checked, texts = content["checked"], content["texts"]

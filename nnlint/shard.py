@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 
@@ -21,5 +20,7 @@ class Shard:
         """
         if self.count == 1:
             return True
+        import hashlib
+
         digest = hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=8).digest()
         return int.from_bytes(digest, "big") % self.count == self.index - 1
