@@ -69,6 +69,8 @@ class Observation:
     _moves: dict[torch.Tensor, _Moves] = field(default_factory=dict)
     _before: dict[torch.Tensor, torch.Tensor] = field(default_factory=dict)
     _criteria: CriterionMode = field(default_factory=CriterionMode)
+    # What the gradients of parameters were asked of without a backward.
+    _asked: list[Loss] = field(default_factory=list)
     # How many losses and criteria there were when an optimizer last stepped.
     _whole: tuple[int, int] = (0, 0)
     _started: float = field(default_factory=time.perf_counter)
@@ -87,10 +89,11 @@ class Observation:
 
     def backward(self, losses: tuple[torch.Tensor, ...]) -> None:
         """Remember what was differentiated, and where."""
-        place = user_place()
-        for loss in losses:
-            value = float(loss.detach().float().mean()) if loss.numel() else math.nan
-            self.losses.append(Loss(value, tuple(loss.shape), place))
+        self.losses += _losses(losses)
+
+    def differentiated(self, outputs: tuple[torch.Tensor, ...]) -> None:
+        """The gradients of parameters were asked for; of a loss, if no backward comes before the step."""
+        self._asked += _losses(outputs)
 
     def stepping(self, optimizer: Optimizer) -> None:
         """Keep the parameters as they are before the step."""
@@ -109,6 +112,8 @@ class Observation:
     def stepped(self, optimizer: Optimizer) -> None:
         """Compare them with what they have become."""
         self.steps[optimizer] = self.steps.get(optimizer, 0) + 1
+        if not self.losses:
+            self.losses = self._asked
         self._whole = len(self.losses), len(self._criteria.seen)
         # Asked again, since LBFGS, and Lightning always, compute gradients in a closure within the step.
         if any(parameter not in self._moves for parameter in _held_by(optimizer)):
@@ -204,6 +209,14 @@ class Observation:
             update_norm=moves.update_norm,
             earlier=any(parameter is held for held in self.earlier),
         )
+
+
+def _losses(tensors: tuple[torch.Tensor, ...]) -> list[Loss]:
+    place = user_place()
+    return [
+        Loss(float(loss.detach().float().mean()) if loss.numel() else math.nan, tuple(loss.shape), place)
+        for loss in tensors
+    ]
 
 
 def _held_by(optimizer: Optimizer) -> Iterator[torch.Tensor]:

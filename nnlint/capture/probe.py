@@ -117,6 +117,8 @@ class Probe(Listener):
                 self.end("training")
             self.seen.backward(outputs)
             self._versions = leaves
+        elif any(isinstance(entry, torch.nn.Parameter) for entry in inputs):
+            self.seen.differentiated(outputs)
 
     def _trained(self) -> bool:
         """Whether anything was differentiated."""

@@ -146,11 +146,18 @@ class Runner(Listener):
         self._each(lambda meter: meter.backward(losses))
 
     def differentiated(self, outputs: tuple[torch.Tensor, ...], inputs: tuple[torch.Tensor, ...]) -> None:
-        if self.host.watch.living_optimizers() or not (leaves := versions_of(inputs)):
+        if self.host.watch.living_optimizers():
+            if not self._heard and any(isinstance(entry, torch.nn.Parameter) for entry in inputs):
+                # The optimizer may be given these gradients; a backward that follows speaks louder.
+                self._hear(outputs)
+                self._heard = False
+            return
+        if not (leaves := versions_of(inputs)):
             return
         self._by_hand()
         self._versions = leaves
         self._hear(outputs)
+        self._each(lambda meter: meter.backward(outputs))
 
     def _by_hand(self) -> None:
         """Count an update if the parameters have changed since the last gradients."""
@@ -186,7 +193,7 @@ class Runner(Listener):
         self.steps.append(Step(self._loss, self.grad_norm, optimizer))
         if len(self.steps) >= self.continuation.steps:
             self.end("steps")
-        if not math.isfinite(self._loss):
+        if self.backwards and not math.isfinite(self._loss):
             self.end("not finite")
         if self.holds and self.trigger != "loader":
             # With no loader to hold, the same random state draws the same batch again.

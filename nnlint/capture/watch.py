@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _SingleProcessDataLoaderIter
 
@@ -129,8 +130,16 @@ class Watch:
                 self._differentiating = False
 
         def watched_grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            self.listener.differentiated(_tuple(outputs), _tuple(inputs))
-            return grad(outputs, inputs, *args, **kwargs)
+            if self._differentiating:
+                return grad(outputs, inputs, *args, **kwargs)
+            self._differentiating = True
+            try:
+                # Whoever records the script must not hear what we compute.
+                with _disable_current_modes():
+                    self.listener.differentiated(_tuple(outputs), _tuple(inputs))
+                return grad(outputs, inputs, *args, **kwargs)
+            finally:
+                self._differentiating = False
 
         def watched_build(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
             build(optimizer, *args, **kwargs)

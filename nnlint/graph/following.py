@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 from torch.optim.optimizer import (
     _global_optimizer_pre_hooks,
     register_optimizer_step_post_hook,
@@ -31,6 +32,23 @@ def following(recorder: Recorder) -> Iterator[None]:
         with recorder.pause():
             call(tensors, *args, **kwargs)
         recorder.differentiated()
+
+    def engine(call: Any, outputs: Any, *args: Any, **kwargs: Any) -> Any:
+        # torch.autograd.grad, by whatever name the script has it. Of inputs it gives a penalty, which is a
+        # part of the step; of parameters what a loss's backward pass would.
+        inputs = args[3] if len(args) > 3 else ()
+        if kwargs.get("accumulate_grad", True) or not all(
+            isinstance(entry, nn.Parameter) for entry in inputs
+        ):
+            return call(outputs, *args, **kwargs)
+        recorder.loss(list(outputs))
+        if args[2]:
+            # The gradients themselves are differentiated: an inner step of meta-learning.
+            return call(outputs, *args, **kwargs)
+        with recorder.pause():
+            gradients = call(outputs, *args, **kwargs)
+        recorder.differentiated(gradients)
+        return gradients
 
     def paused(call: Any, *args: Any) -> Any:
         with recorder.pause():
@@ -55,6 +73,8 @@ def following(recorder: Recorder) -> Iterator[None]:
         stack.enter_context(_optimizers(recorder))
         stack.enter_context(recorder.running.heard())
         stack.enter_context(_around(torch.autograd, "backward", backward))
+        if hasattr(torch.autograd, "_engine_run_backward"):
+            stack.enter_context(_around(torch.autograd, "_engine_run_backward", engine))
         stack.enter_context(_around(_BaseDataLoaderIter, "__next__", paused))
         stack.enter_context(_around(torch.Tensor, "numpy", read))
         stack.enter_context(_around(torch.Tensor, "tolist", read))

@@ -53,8 +53,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         # Whether somebody else is at work, whose operators are not the script's.
         self.elsewhere: Callable[[], bool] = lambda: False
         self.outputs: list[tuple[str, fx.Node, Place | None, str, int]] = []
-        # How many nodes and outputs count; all of them if it is None.
-        self._end: tuple[int, int] | None = None
+        # How many nodes count; all of them if it is None.
+        self._end: int | None = None
         self._inputs: set[int] = set()
         self.reasons: dict[str, None] = {}
         # What was read by Python or NumPy, and may have come back as numbers.
@@ -86,8 +86,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for tensor in () if self.paused or self.elsewhere() else tensors:
             self._output("loss", tensor, "", -1)
 
-    def differentiated(self) -> None:
-        """A backward pass is over and has left gradients, whose making nobody has seen."""
+    def differentiated(self, gradients: Sequence[torch.Tensor | None] = ()) -> None:
+        """A backward pass is over and has left gradients, or given these, whose making nobody has seen."""
+        for gradient in gradients:
+            if gradient is not None:
+                self._keep_gradient(gradient)
         for module in self.running.modules:
             for parameter in module.parameters():
                 if parameter.grad is not None:
@@ -110,19 +113,20 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return any(entry[0] == "loss" for entry in self.outputs)
 
     @property
-    def mark(self) -> tuple[int, int]:
+    def mark(self) -> int:
         """How much is recorded."""
-        return len(self.graph.nodes), len(self.outputs)
+        return len(self.graph.nodes)
 
-    def forget(self, mark: tuple[int, int]) -> None:
+    def forget(self, mark: int) -> None:
         """Only what was recorded up to `mark` counts, and nothing more is recorded."""
         self._end = mark
         self.paused += 1
 
     def recorded(self) -> tuple[list[fx.Node], list[tuple[str, fx.Node, Place | None, str, int]]]:
-        """The nodes in order, and the outputs."""
-        nodes, outputs = self._end or self.mark
-        return list(self.graph.nodes)[:nodes], self.outputs[:outputs]
+        """The nodes in order, and those of them that are outputs."""
+        nodes = list(self.graph.nodes)[: self._end]
+        kept = set(nodes)
+        return nodes, [entry for entry in self.outputs if entry[1] in kept]
 
     @contextmanager
     def pause(self) -> Iterator[None]:

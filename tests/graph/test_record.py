@@ -148,6 +148,38 @@ def test_a_closure_within_the_step_is_recorded() -> None:
     assert not graph.unseen
 
 
+def test_gradients_that_are_asked_for_have_a_loss_and_a_penalty_is_a_part_of_one() -> None:
+    net = nn.Linear(5, 1)
+    # As a script has it that was imported before anything was recorded.
+    grad = torch.autograd.grad
+    parameters = list(net.parameters())
+
+    def by_hand() -> None:
+        gradients = grad((net(X) ** 2).mean(), parameters)
+        with torch.no_grad():
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter -= 0.1 * gradient
+
+    def penalised() -> None:
+        mixed = torch.randn(7, 5, requires_grad=True)
+        (slope,) = grad(net(mixed).sum(), mixed, create_graph=True)
+        (net(X).mean() + (slope.norm(dim=1) - 1).square().mean()).backward()
+
+    def inner_step() -> None:
+        inner = grad((net(X) ** 2).mean(), parameters, create_graph=True)
+        (X @ (parameters[0] - 0.1 * inner[0]).t()).mean().backward()
+
+    losses = {step: record(step, {"x": X}, [net]) for step in (by_hand, penalised, inner_step)}
+    named = {step: [op for what, op in output_ops(graph) if what == "loss"] for step, graph in losses.items()}
+    assert named[by_hand] == ["aten.mean.default"]
+    # What a backward pass does is left out, and where gradients come from is not said.
+    done = ops(losses[by_hand])
+    assert set(done[done.index("aten.mean.default") + 1 :]) <= {"aten.ones_like.default", "unseen"}
+    assert losses[by_hand].unseen == ()
+    assert named[penalised] == ["aten.add.Tensor"]
+    assert named[inner_step] == ["aten.mean.default", "aten.mean.default"]
+
+
 def test_several_networks_and_losses_in_one_iteration() -> None:
     generator, discriminator = nn.Linear(3, 5), nn.Linear(5, 1)
     opts = [torch.optim.SGD(net.parameters(), 0.1) for net in (generator, discriminator)]

@@ -37,9 +37,9 @@ class GraphMeter(Meter):
         self._first = 0
         self._stepped: set[torch.optim.Optimizer] = set()
         # How much had been recorded when an optimizer last stepped.
-        self._mark = (0, 0)
+        self._mark = 0
         # And when something was last differentiated, in a script that updates by hand.
-        self._differentiated = (0, 0)
+        self._differentiated = 0
         self._by_hand = 0
         self._open = contextlib.ExitStack()
 
@@ -99,8 +99,7 @@ class GraphMeter(Meter):
 
     def backward(self, losses: tuple[torch.Tensor, ...]) -> None:
         by_hand = sum(step.optimizer < 0 for step in self.runner.steps)
-        _, losses_before = self._differentiated
-        if self._loader is None and losses_before and by_hand > self._by_hand:
+        if self._loader is None and self._differentiated and by_hand > self._by_hand:
             # Parameters were written by hand since: the next iteration had begun.
             self.recorder.forget(self._differentiated)
             self.runner.end("steps")
