@@ -11,7 +11,7 @@ import click
 
 from nnlint import cli_shown
 from nnlint.cli_shown import shown
-from nnlint.cli_target import TargetCommand, bar, processes, request, show_output, target
+from nnlint.cli_target import TargetCommand, bar, place, processes, request, show_output, target
 from nnlint.options import fail, load_linter, output, selection, wants_color
 from nnlint.reporters import reporter
 
@@ -30,6 +30,7 @@ Examples:
                                            in two processes, as `torchrun` would start them
   nnlint run --capacity hidden=8,16,32 train.py
                                            the smallest that overfits the training set
+  nnlint run --executor ray train.py       experiments and capacities on the machines of a Ray cluster
   nnlint run --trace-only package.net:Net --shape N,3,32,32
                                            a model without a script: what its forward shows
 
@@ -60,6 +61,15 @@ Exit status: 0 nothing found; 1 findings; 2 something could not be examined."""
     metavar="N",
     help="Run the script in so many processes, as torchrun does (on gloo where there is no accelerator).",
 )
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where experiments and capacities run: on this machine, or spread over a Ray cluster (the one at "
+    "RAY_ADDRESS, or one that runs here). Its machines need nnlint[ray], and the script and its data at the "
+    "same path.",
+)
 @click.option("--skip", multiple=True, metavar="EXPERIMENT", help="Leave this experiment out.")
 @click.option(
     "--capacity",
@@ -84,6 +94,7 @@ def run(
     module: str | None,
     ranks: int | None,
     only: tuple[str, ...],
+    executor: str,
     skip: tuple[str, ...],
     varied: str | None,
     reference: str | None,
@@ -102,6 +113,7 @@ def run(
     from nnlint.chosen import ChoiceError
     from nnlint.comparing import AgainstError, against
     from nnlint.examine import examine
+    from nnlint.executors.executor import ExecutorError
     from nnlint.report.courses import wanted
     from nnlint.searching import CapacityError, capacities
 
@@ -110,6 +122,10 @@ def run(
         what = replace(what, ranks=count)
     if what.ranks and (varied or reference or what.trace):
         raise click.UsageError("--nproc-per-node goes with none of --capacity, --against and --trace-only")
+    if executor == "ray" and (what.ranks or reference or what.trace):
+        raise click.UsageError(
+            "--executor ray goes with none of --nproc-per-node, --against and --trace-only"
+        )
     if varied is not None and reference is not None:
         raise click.UsageError("--capacity and --against exclude each other")
     if select and (varied or reference):
@@ -125,13 +141,21 @@ def run(
         other = against(reference) if reference is not None else None
     except (AgainstError, CapacityError) as error:
         fail(str(error))
-    with bar(what.seconds) as progress:
-        try:
+    try:
+        with place(executor, what) as where, bar(what.seconds) as progress:
             report, seen = examine(
-                linter, what, progress, only=only, skip=skip, capacity=capacity, other=other, also=also
+                linter,
+                what,
+                progress,
+                only=only,
+                skip=skip,
+                capacity=capacity,
+                other=other,
+                also=also,
+                executor=where,
             )
-        except (CapacityError, ChoiceError) as error:
-            fail(str(error))
+    except (CapacityError, ChoiceError, ExecutorError) as error:
+        fail(str(error))
     render = reporter(settings.output_format)
     if render is None:
         fail(f"there is no reporter {settings.output_format}")

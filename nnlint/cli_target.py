@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +17,7 @@ from nnlint.options import fail
 if TYPE_CHECKING:
     from nnlint.capture.plan import Request
     from nnlint.capture.supervise import Progress
+    from nnlint.executors.executor import Executor
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -148,6 +150,15 @@ def processes(asked: int | None) -> int:
     if os.environ["RANK"] != "0":
         sys.exit(0)
     return int(os.environ["WORLD_SIZE"])
+
+
+def place(executor: str, what: Request) -> AbstractContextManager[Executor | None]:
+    """Where the runs of a script happen; None: here, forked from one."""
+    if executor == "local":
+        return contextlib.nullcontext()
+    from nnlint.executors.ray_cluster import cluster
+
+    return cluster(cpu=what.cpu, verbose=what.verbose)
 
 
 def show_output(output: str) -> None:

@@ -14,6 +14,8 @@ from nnlint.capture.supervise import Capture, Progress, capture
 from nnlint.chosen import chosen, records, taken, used_by
 from nnlint.comparing import Against, compare
 from nnlint.engine import Linter
+from nnlint.executors.executor import Executor
+from nnlint.executors.spread import spread
 from nnlint.explained import Neighbourhood
 from nnlint.finding import Finding, NotRun, Report
 from nnlint.judge import each_once, further, graph_of, judge, needed, shortest
@@ -34,12 +36,14 @@ def examine(
     capacity: Capacities | None = None,
     other: Against | None = None,
     also: Sequence[Continuation] = (),
+    executor: Executor | None = None,
 ) -> tuple[Report, Capture]:
     """Run the script, and report what all tiers find in it and in the files that the run has led to.
 
     `only` and `skip` name experiments; ChoiceError if there is none of that name. `also` is run beside what
     the rules want, for those who look at the capture. With a `capacity` the script is run with each of its
     values instead, and with an `other` script beside that one; no other experiment is done then.
+    An `executor` runs experiments and capacities elsewhere; without one they are forked here.
     CapacityError if the script has none such.
     """
     started = time.perf_counter()
@@ -55,13 +59,17 @@ def examine(
         graphs = False
         rules, skipped = together(rules, what.target)
     if capacity is not None:
-        seen = search(what, capacity, progress)
+        seen = search(what, capacity, progress, executor)
     elif other is not None:
         seen = compare(what, other, progress)
     else:
         sense = sensible if what.ranks else None
         wanted = () if what.trace else needed(rules, graphs=graphs, also=also, sense=sense)
-        seen = capture(what, taken(wanted, only, skip), progress, partial(further, rules, sense=sense))
+        wanted, more = taken(wanted, only, skip), partial(further, rules, sense=sense)
+        if executor is not None:
+            seen = spread(executor, what, wanted, progress, more)
+        else:
+            seen = capture(what, wanted, progress, more)
     by_file: defaultdict[str, list[Finding]] = defaultdict(list)
     if Path(what.target).is_file():
         by_file[what.target] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import math
-import os
 import re
 import time
 from collections.abc import Callable
@@ -16,7 +15,9 @@ from threading import Event
 
 from nnlint.capture.constants import assignments
 from nnlint.capture.plan import Continuation, Place, Request
-from nnlint.capture.supervise import Capture, Progress, capture
+from nnlint.capture.supervise import Capture, Progress
+from nnlint.executors.executor import Executor
+from nnlint.executors.local import Local
 from nnlint.experiments.capacity import NAME, Memory, Search, Tried, given_up
 from nnlint.finding import NotRun
 from nnlint.notebook import is_notebook
@@ -51,27 +52,35 @@ def capacities(text: str) -> Capacities:
 
 
 def search(
-    request: Request, wanted: Capacities, progress: Callable[[Progress], None] | None = None
+    request: Request,
+    wanted: Capacities,
+    progress: Callable[[Progress], None] | None = None,
+    executor: Executor | None = None,
 ) -> Capture:
     """Train the script's model with each capacity on its training set; what came of it is in `search`.
 
     The `first_step` is that of the largest model. What could not be tried is in `not_run`. CapacityError for
     a constant that the script does not have.
     """
-    return _Searching(request, wanted, progress).run()
+    return _Searching(request, wanted, progress, executor or Local()).run()
 
 
 class _Searching:
     def __init__(
-        self, request: Request, wanted: Capacities, progress: Callable[[Progress], None] | None
+        self,
+        request: Request,
+        wanted: Capacities,
+        progress: Callable[[Progress], None] | None,
+        executor: Executor,
     ) -> None:
+        self.executor = executor
         self.request = request
         self.wanted = wanted
         self.progress = progress
         self.constant, self.place = _found(request, wanted.name)
         self.started = time.monotonic()
         number = len(wanted.values)
-        self.workers = min(number, os.cpu_count() or 1)
+        self.workers = min(number, executor.slots)
         self.seen: list[Capture | None] = [None] * number
         self.stops = [Event() for _ in range(number)]
 
@@ -124,7 +133,7 @@ class _Searching:
             "memorise",
             steps=10_000_000,
             seconds=seconds,
-            values=(now + seconds - max(_LEAST, _ENDING * seconds),),
+            values=(max(_LEAST, _ENDING * seconds),),
             meters=("capacity",),
         )
         told = self.progress
@@ -133,17 +142,9 @@ class _Searching:
             if told is not None:
                 told(replace(entry, name=f"{name}={value}"))
 
-        return capture(
-            replace(varied, seconds=seconds, memory=self._memory()),
-            (training,),
-            progress,
-            stop=self.stops[at],
+        return self.executor.capture(
+            replace(varied, seconds=seconds), (training,), self.workers, progress, self.stops[at]
         )
-
-    def _memory(self) -> float:
-        from nnlint.capture.memory import allowance
-
-        return (self.request.memory or allowance() / 2**30) / self.workers
 
     def _tried(self, at: int) -> Tried:
         seen, value = self.seen[at], self.wanted.values[at]

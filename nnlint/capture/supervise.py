@@ -133,10 +133,12 @@ def capture(
     progress: Callable[[Progress], None] | None = None,
     more: Callable[[Capture], Sequence[Continuation]] | None = None,
     stop: Event | None = None,
+    workers: int = 0,
 ) -> Capture:
     """Run the script to its first training step and through the continuations, within the request's limits.
 
     Once they are done, `more` says in the light of them which others to run, again and again until none.
+    Up to `workers` of them run side by side; 0: one a core.
     Another thread may set `stop`, which ends it as if its time were over. Never raises for what the script
     does: that is said in `not_run`. KeyboardInterrupt ends the script first.
     """
@@ -150,7 +152,7 @@ def capture(
         tuple(continuations),
         # On macOS a process that has started threads, as torch does, does not survive a fork.
         fork=request.fork and sys.platform == "linux",
-        workers=os.cpu_count() or 1,
+        workers=workers or os.cpu_count() or 1,
         memory=int(request.memory * 2**30) or allowance(),
     )
     run = _Run(plan, Capture(), started + request.seconds, request.verbose, progress, more, stop)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Memorise(Unregularised):
-    """`values`: when to end, by the monotonic clock, which all processes of a machine share.
+    """`values`: how long before the run's time is over to end, in seconds.
 
     The script's first epoch has no end, so that no validation takes the time of training, and no count of
     epochs ends it.
@@ -21,5 +21,5 @@ class Memorise(Unregularised):
     endless = True
 
     def stepped(self, optimizer: torch.optim.Optimizer) -> None:
-        if time.monotonic() > self.values[0]:
+        if time.monotonic() > self.runner.host.plan.deadline - self.values[0]:
             self.runner.end("seconds")
