@@ -9,6 +9,9 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from click.testing import CliRunner
+
+from nnlint.cli import cli
 from nnlint.config import Config
 from nnlint.engine import Linter
 from nnlint.finding import Finding
@@ -56,6 +59,19 @@ def nnlint(
 ) -> subprocess.CompletedProcess[bytes]:
     """`python -m nnlint` as a process of its own."""
     return python("-m", "nnlint", *args, cwd=cwd, env=env, stdin=stdin)
+
+
+def ran(*args: str, cwd: Path) -> subprocess.CompletedProcess[bytes]:
+    """The same within this process, for tests of what the command says rather than of how it starts."""
+    before = Path.cwd()
+    os.chdir(cwd)
+    try:
+        result = CliRunner(env={"FORCE_COLOR": None, "NO_COLOR": None}).invoke(cli, args)
+    finally:
+        os.chdir(before)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return subprocess.CompletedProcess(args, result.exit_code, result.stdout_bytes, result.stderr_bytes)
 
 
 def python(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,18 @@ def _names(report: nnlint.Report) -> list[str]:
     return [finding.name for finding in report.findings]
 
 
+@pytest.fixture
+def _threads() -> Iterator[None]:
+    """Threads that a fork does not have."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    torch.randn(1500, 1500) @ torch.randn(1500, 1500)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("_threads")
 def test_a_sound_model_passes_and_a_dead_update_is_found_at_the_call() -> None:
-    torch.randn(1500, 1500) @ torch.randn(1500, 1500)  # starts threads that a fork does not have
     net, batch = Net(), _batch()
     LOSS(net(batch[0]), batch[1]).backward()
     assert not nnlint.audit(net, LOSS, batch, torch.optim.SGD(net.parameters(), lr=0.1), select=RULES).errors

@@ -1,4 +1,4 @@
-"""`nnlint graph` as people start it."""
+"""`nnlint graph` from the command line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support import python
+from support import nnlint, ran
 
 pytest.importorskip("torch")
 
@@ -28,7 +28,7 @@ for features, labels in DataLoader(data, batch_size=16):
 
 
 def graph(*arguments: str, cwd: Path) -> tuple[int, str, str]:
-    done = python("-m", "nnlint", "graph", *arguments, cwd=cwd)
+    done = ran("graph", *arguments, cwd=cwd)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
@@ -61,7 +61,7 @@ def test_the_picture_is_one_that_graphviz_reads(tmp_path: Path) -> None:
 
 def test_without_graphviz_it_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(SCRIPT)
-    done = python("-m", "nnlint", "graph", "--svg", "x.svg", "train.py", cwd=tmp_path, env={"PATH": ""})
+    done = nnlint("graph", "--svg", "x.svg", "train.py", cwd=tmp_path, env={"PATH": ""})
     assert done.returncode == 2
     assert done.stderr.decode().startswith("nnlint: --svg needs Graphviz")
 
@@ -83,5 +83,5 @@ def test_a_model_without_a_script(tmp_path: Path) -> None:
     status, out, err = graph("--trace-only", "net.py:Net(8, 2)", "--shape", "N,9", cwd=tmp_path)
     assert (status, out) == (2, "")
     assert err.startswith("nnlint: net.py:Net(8, 2): trace: ")
-    done = python("-m", "nnlint", "run", "--trace-only", "net.py:Net(8, 2)", "--shape", "N,8", cwd=tmp_path)
+    done = ran("run", "--trace-only", "net.py:Net(8, 2)", "--shape", "N,8", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, b""), done.stdout

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from support import nnlint, processes
+from support import nnlint, processes, ran
 
 DEAD = """
 import sys
@@ -49,15 +49,15 @@ def test_findings_of_the_run_stand_at_the_users_line(tmp_path: Path) -> None:
 
 def test_a_comment_silences_a_finding_of_the_run_and_counts_as_used(tmp_path: Path) -> None:
     script = _write(tmp_path, "  # nnlint: ignore[NNL319] it is about the rate")
-    done = nnlint("run", "train.py", "--rate", "1e-12", cwd=tmp_path)
+    done = ran("run", "train.py", "--rate", "1e-12", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     # From the source alone nobody can say that the comment is of no use.
-    assert nnlint(str(script), cwd=tmp_path).returncode == 0
+    assert ran(str(script), cwd=tmp_path).returncode == 0
 
 
 def test_what_could_not_be_examined_is_status_2_with_the_end_of_the_output(tmp_path: Path) -> None:
     _write(tmp_path)
-    done = nnlint("run", "train.py", cwd=tmp_path)
+    done = ran("run", "train.py", cwd=tmp_path)
     assert done.returncode == 2
     assert b"AssertionError" in done.stdout
     assert b"before its first training step" in done.stdout
@@ -71,7 +71,7 @@ def test_wrong_requests_are_one_line(tmp_path: Path) -> None:
         (("run", "-m", "no.such.module"), b"no.such.module"),
         (("run", "--budget", "0", "x.py"), b"--budget"),
     ):
-        done = nnlint(*arguments, cwd=tmp_path)
+        done = ran(*arguments, cwd=tmp_path)
         assert done.returncode == 2, arguments
         assert why in done.stdout + done.stderr
         assert b"Traceback" not in done.stdout + done.stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from looking import capture, report
-from support import CHECKOUT, nnlint
+from support import CHECKOUT, ran
 
 from nnlint import cli_shown
 from nnlint.options import load_linter
@@ -44,7 +44,7 @@ def test_the_format_html_says_what_it_needs(
 
 def test_a_folder_that_is_not_there_is_said_before_the_run(tmp_path: Path) -> None:
     script = CHECKOUT / "fixtures" / "buggy" / "mnist_best_metric.py"
-    done = nnlint("run", "--isolated", "--report", "nowhere/r.html", str(script), cwd=tmp_path)
+    done = ran("run", "--isolated", "--report", "nowhere/r.html", str(script), cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith(b"nnlint: nowhere/r.html: there is no folder ")
     assert done.stderr.count(b"\n") == 1

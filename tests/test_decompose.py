@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from support import nnlint
+from support import ran
 
 from nnlint.cli import cli
 from nnlint.decompose import NEXT, DecomposeError, Figures, from_log, largest, parts
@@ -85,11 +85,11 @@ def test_scores_and_a_test_figure_of_its_own_row(tmp_path: Path) -> None:
 
 def test_the_command(tmp_path: Path) -> None:
     options = ("--target", "99", "--train", "80", "--val", "73", "--higher-is-better")
-    done = nnlint("decompose", *options, cwd=tmp_path)
+    done = ran("decompose", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert b"> avoidable bias" in done.stdout
     assert b"1. make the model bigger" in done.stdout
-    report = json.loads(nnlint("decompose", *options, "--output-format", "json", cwd=tmp_path).stdout)
+    report = json.loads(ran("decompose", *options, "--output-format", "json", cwd=tmp_path).stdout)
     assert report["parts"] == {"avoidable bias": 19.0, "variance": 7.0}
     assert report["largest"] == "avoidable bias"
 
@@ -106,7 +106,7 @@ def test_the_command(tmp_path: Path) -> None:
 )
 def test_wrong_requests_are_one_line(arguments: tuple[str, ...], why: bytes, tmp_path: Path) -> None:
     (tmp_path / "log.json").write_text("{")
-    done = nnlint("decompose", *arguments, cwd=tmp_path)
+    done = ran("decompose", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert why in done.stderr
     assert b"Traceback" not in done.stderr

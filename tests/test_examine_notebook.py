@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support import nnlint
+from support import ran
 
 MODEL = "%matplotlib inline\nimport torch\nfrom torch import nn\nnet = nn.Linear(3, 1)\nnet.eval\n"
 TRAIN = """\
@@ -39,7 +39,7 @@ def test_both_tiers_meet_in_one_list(tmp_path: Path) -> None:
     _write(tmp_path, MODEL, "%%bash\nexit 1", TRAIN.format(comment=""))
     before = (tmp_path / "train.ipynb").read_bytes()
     rules = ("--select", "NNL309,NNL319")
-    done = nnlint("run", *rules, "--output-format", "json", "train.ipynb", cwd=tmp_path)
+    done = ran("run", *rules, "--output-format", "json", "train.ipynb", cwd=tmp_path)
     report = json.loads(done.stdout)
     assert (done.returncode, report["not_run"]) == (1, []), done.stderr
     places = [
@@ -47,7 +47,7 @@ def test_both_tiers_meet_in_one_list(tmp_path: Path) -> None:
         for each in report["findings"]
     ]
     assert places == [("NNL309", "static", 2, 5, 1), ("NNL319", "experiment", 4, 5, 1)]
-    shown = nnlint("run", *rules, "train.ipynb", cwd=tmp_path).stdout.decode()
+    shown = ran("run", *rules, "train.ipynb", cwd=tmp_path).stdout.decode()
     assert "train.ipynb:cell 4:5:1: NNL319 " in shown
     assert "\n5 | opt = torch.optim.SGD(net.parameters(), lr=rate())\n" in shown
     assert (tmp_path / "train.ipynb").read_bytes() == before
@@ -56,14 +56,14 @@ def test_both_tiers_meet_in_one_list(tmp_path: Path) -> None:
 def test_a_comment_in_the_cell_silences_the_run(tmp_path: Path) -> None:
     comment = "  # nnlint: ignore[NNL319] it is about the rate"
     _write(tmp_path, MODEL.replace("net.eval", ""), TRAIN.format(comment=comment))
-    done = nnlint("run", "--select", "NNL309,NNL319", "train.ipynb", cwd=tmp_path)
+    done = ran("run", "--select", "NNL309,NNL319", "train.ipynb", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
-    assert nnlint("--select", "NNL309,NNL319", "train.ipynb", cwd=tmp_path).returncode == 0
+    assert ran("--select", "NNL309,NNL319", "train.ipynb", cwd=tmp_path).returncode == 0
 
 
 def test_a_cell_may_await(tmp_path: Path) -> None:
     _write(tmp_path, MODEL, "import asyncio\nx = await asyncio.sleep(0, 3)", TRAIN.format(comment=""))
-    done = nnlint("run", "--select", "NNL319", "train.ipynb", cwd=tmp_path)
+    done = ran("run", "--select", "NNL319", "train.ipynb", cwd=tmp_path)
     assert b"train.ipynb:cell 4:5:1: NNL319 " in done.stdout, done.stdout + done.stderr
 
 
@@ -86,7 +86,7 @@ def test_a_cell_may_await(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_run_is_said(content: str, said: bytes, tmp_path: Path) -> None:
     (tmp_path / "train.ipynb").write_text(content)
-    done = nnlint("run", "train.ipynb", cwd=tmp_path)
+    done = ran("run", "train.ipynb", cwd=tmp_path)
     assert done.returncode == 2
     assert said in done.stdout, done.stdout
     assert b"Traceback" not in done.stdout + done.stderr

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from looking import CHANCE, HEADINGS, PIXELS, capture, finding, report, trajectory
 from PIL import Image
-from support import CHECKOUT, nnlint
+from support import CHECKOUT, ran
 
 from nnlint.experiments.baseline import ZEROED
 from nnlint.experiments.first_loss import FirstLoss, Term
@@ -217,7 +217,7 @@ def test_the_verdict_is_one_sentence(what: Report, word: str, part: str) -> None
 
 def test_the_format_html_needs_no_run(tmp_path: Path) -> None:
     script = CHECKOUT / "fixtures" / "buggy" / "mnist_best_metric.py"
-    done = nnlint("--isolated", "--output-format", "html", str(script), cwd=tmp_path)
+    done = ran("--isolated", "--output-format", "html", str(script), cwd=tmp_path)
     assert done.returncode == 1
     assert b"NNL307" in done.stdout
 
@@ -225,7 +225,7 @@ def test_the_format_html_needs_no_run(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_run_writes_its_page(tmp_path: Path) -> None:
     script = CHECKOUT / "fixtures" / "buggy" / "mnist_best_metric.py"
-    done = nnlint(
+    done = ran(
         "run", "--isolated", "--only", HEALTH.meters[0], "--report", "r.html", str(script), cwd=tmp_path
     )
     page = (tmp_path / "r.html").read_text(encoding="utf-8")

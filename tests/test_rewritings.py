@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ BY_NAME = {
 }
 
 
+@cache
 def _found(text: str) -> Counter[str]:
     report = LINTER.check_text(text)
     assert report.not_run == ()

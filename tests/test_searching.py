@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from support import nnlint
+from support import ran
 
 from nnlint.capture.constants import replaced
 from nnlint.capture.plan import Request
@@ -132,7 +132,7 @@ for epoch in range(2):
 def test_an_option_is_varied_and_the_smallest_capacity_found(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(SCRIPT)
     arguments = ("--budget", "300", "--select", "NNL905", "--output-format", "json", "train.py")
-    done = nnlint("run", "--capacity", "hidden=1,64", *arguments, cwd=tmp_path)
+    done = ran("run", "--capacity", "hidden=1,64", *arguments, cwd=tmp_path)
     report = json.loads(done.stdout)
     assert (report["findings"], report["not_run"]) == ([], []), done.stderr
     (result,) = report["results"]
@@ -145,7 +145,7 @@ def test_an_option_is_varied_and_the_smallest_capacity_found(tmp_path: Path) -> 
 @pytest.mark.slow
 def test_an_option_that_the_script_does_not_have_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(SCRIPT)
-    done = nnlint("run", "--capacity", "width=1,64", "train.py", cwd=tmp_path)
+    done = ran("run", "--capacity", "width=1,64", "train.py", cwd=tmp_path)
     assert done.returncode == 2
     (line,) = [line for line in done.stdout.decode().splitlines() if line.startswith("not run")]
     assert "the script does not take --width" in line

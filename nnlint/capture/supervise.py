@@ -120,7 +120,7 @@ def attend(
 ) -> Capture:
     """What a process shows that `begin` starts: it is given the plan and two pipes, to speak and to hear."""
     started = time.monotonic()
-    run = _Run(plan, Capture(), started + plan.request.seconds, False, None, more, begin=begin)
+    run = _Run(plan, Capture(), started + plan.request.seconds, False, None, begin, more)
     run.start(plan)
     run.complete()
     run.capture.seconds = time.monotonic() - started
@@ -155,7 +155,7 @@ def capture(
         workers=workers or os.cpu_count() or 1,
         memory=int(request.memory * 2**30) or allowance(),
     )
-    run = _Run(plan, Capture(), started + request.seconds, request.verbose, progress, more, stop)
+    run = _Run(plan, Capture(), started + request.seconds, request.verbose, progress, _launched, more, stop)
     if plan.fork or request.trace:
         run.start(plan)
         if run.cannot_fork:
@@ -185,6 +185,7 @@ class _Run:
     deadline: float
     verbose: bool
     progress: Callable[[Progress], None] | None
+    begin: Callable[[Plan, int, int], Child]
     more: Callable[[Capture], Sequence[Continuation]] | None = None
     stop: Event | None = None
     # The end of the pipe by which the process that runs the script is told of more continuations.
@@ -202,7 +203,6 @@ class _Run:
     spilled: int = 0
     # How far below our child the process is that runs the script; -1 while that is not known.
     depth: int = -1
-    begin: Callable[[Plan, int, int], Child] = _launched
 
     def again(self) -> None:
         """Run the script from its start for each part: the probe at each candidate, the continuations."""

@@ -61,7 +61,7 @@ def test_an_early_end_is_said_in_one_line(way: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "loop",
     [
-        "while True: pass",
+        pytest.param("while True: pass", marks=pytest.mark.afresh),
         "import time\nwhile True:\n    try:\n        time.sleep(1)\n    except BaseException:\n        pass",
         f"import os\nwhile True:\n    os.fork() or os.execvp('sleep', ['sleep', '{MARK}'])",
     ],
