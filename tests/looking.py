@@ -187,6 +187,7 @@ def _fit(name: str, losses: list[float]) -> Fit:
         floor=0.0,
         unbounded="",
         weight=1.0,
+        values=tuple(losses),
         direction=1.0,
         optimizers=1,
         spread=1.0,

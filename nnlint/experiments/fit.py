@@ -14,6 +14,8 @@ from nnlint.capture.plan import Place
 LEARNT = 0.9
 # No difference; a loss may be multiplied by next to nothing.
 _TINY = 1e-30
+# Of a loss in float32, this share is not told apart from nothing.
+_ROUNDING = 1e-6
 # Below this share a model does no better than a constant.
 CONSTANT = 0.1
 
@@ -23,8 +25,9 @@ class Fit:
     """The losses of a held batch, and what bounds them.
 
     `losses` are what `backward` was called on, a figure for each step, and `chance` and `floor` are on their
-    scale; they hold only where `unbounded` is empty, which else says why not. `weight` is the sign of the
-    loss function's value in what was differentiated. `direction` is the smallest cosine between one of
+    scale; they hold only where `unbounded` is empty, which else says why not. `weight` is how much the loss
+    functions' values count in what was differentiated, below zero if each of them enters with a minus, and
+    `values` is what they were at each step, by themselves. `direction` is the smallest cosine between one of
     the first updates and its gradient: above zero only where each of them went uphill, which a momentum may
     do once. `optimizers` counts those that stepped. `spread` is
     how far the predictions of the samples differ in the end, as a share of their size; None if unknown.
@@ -39,6 +42,7 @@ class Fit:
     floor: float
     unbounded: str
     weight: float
+    values: tuple[float, ...]
     direction: float
     optimizers: int
     spread: float | None
@@ -50,6 +54,14 @@ class Fit:
     def span(self) -> float:
         """From the best constant prediction to the best prediction."""
         return self.chance - self.floor
+
+    @property
+    def worsens(self) -> bool:
+        """Whether the loss functions enter with a minus, and their values rise by more than they jump."""
+        if self.weight >= 0 or len(self.values) < 2:
+            return False
+        end = level(self.values)
+        return not math.isfinite(end) or end > self.values[0] + noise(self.values)
 
     def share(self, loss: float) -> float:
         """How much of what a constant prediction leaves is explained: 1 at the floor, 0 at chance."""
@@ -74,6 +86,11 @@ def noise(losses: Sequence[float]) -> float:
     last = losses[len(losses) // 2 :]
     jumps = [abs(after - before) for before, after in itertools.pairwise(last)]
     return median(jumps) if jumps else 0.0
+
+
+def stands_still(losses: Sequence[float]) -> bool:
+    """Whether no step has moved it by more than rounding, though each saw the same samples."""
+    return max(losses) - min(losses) <= _ROUNDING * abs(losses[0])
 
 
 def falls(losses: Sequence[float], floor: float, part: float = 0.03) -> bool:

@@ -65,9 +65,6 @@ def long_enough(fit: Fit | None) -> bool:
 def course(fit: Fit, ended: str) -> Course:
     """Names what the loss of a fit did, relative to its bounds and to its own noise."""
     losses = fit.losses
-    if fit.weight < 0:
-        # The value of the loss function, which is what was meant, is minus what is shown.
-        return Course.RISES if level(losses) < min(losses[0], fit.chance) else Course.FALLS
     if ended == "not finite" or not math.isfinite(losses[-1]):
         return Course.EXPLODES
     if fit.reached >= LEARNT:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nnlint.experiments.health import HEALTH, Health, Weight, matrices, of, update_ratio
 from nnlint.experiments.loops import LATER
+from nnlint.finding import Severity
 from nnlint.rule import Rule, Sighting, listed
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 # the first four steps alone, up to 0.3. Weights grow under large steps, and the ratio then falls.
 _LARGE, _VERY_LARGE = 0.1, 0.3
 _EARLY, _LARGE_EARLY = 4, 0.5
+# A first step of so many times the weights leaves nothing of them, and those after it are measured against
+# what it has made.
+_REPLACED = 10.0
 _SMALL = 1e-6
 # A gradient so much smaller than the largest one is rounding.
 _ROUNDING = 1e-6
@@ -96,8 +100,21 @@ def _ratios(seen: Capture, health: Health) -> Iterator[Sighting]:
         evidence = {"update to weight": ratios, "lr": weights[0].rates[-1]}
         typically = median(ratios.values())
         early = median(update_ratio(weight, _EARLY) or 0.0 for weight in weights)
+        first = _first(weights)
         large = typically > _LARGE and max(ratios.values()) > _VERY_LARGE
-        if (large or early > _LARGE_EARLY) and not _progress(seen):
+        if first > _REPLACED:
+            progress = _progress(seen)
+            yield Sighting(
+                place,
+                f"the first step alone is {first:.3g} times as large as the weights (sound: about 0.001): "
+                "nothing is left of their initialisation"
+                f"{'' if progress else ', and the loss does not fall'}; the rate of "
+                f"{weights[0].rates[0]:g} is too large: divide it by ten until the step is a small part of "
+                "the weights",
+                severity=Severity.WARNING if progress else None,
+                evidence={"first update to weight": first, **evidence},
+            )
+        elif (large or early > _LARGE_EARLY) and not _progress(seen):
             yield Sighting(
                 place,
                 f"each step changes the weights by {max(early, typically):.0%} of their norm (sound: "
@@ -113,6 +130,11 @@ def _ratios(seen: Capture, health: Health) -> Iterator[Sighting]:
                 f"the learning rate of {weights[0].rates[-1]:g}, or look for what makes the gradients small",
                 evidence=evidence,
             )
+
+
+def _first(weights: list[Weight]) -> float:
+    """The first update as a multiple of the weights, for the typical one; 0 where they begin at zero."""
+    return median(weight.updates[0] / weight.norms[0] if weight.norms[0] > 0 else 0.0 for weight in weights)
 
 
 def _coarse(health: Health) -> Iterator[Sighting]:

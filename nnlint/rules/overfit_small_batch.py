@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.experiments import overfit
-from nnlint.experiments.fit import CONSTANT, Fit, level
+from nnlint.experiments.fit import CONSTANT, Fit, level, stands_still
 from nnlint.experiments.overfit import ADAM, ANEW, FASTER, SLOWER, TEN, WHOLE, Course, fit_of, learns
 from nnlint.finding import Severity
 from nnlint.rule import Rule, Sighting, Skip
 
 if TYPE_CHECKING:
-    from nnlint.capture.plan import Continuation, FirstStep
+    from nnlint.capture.plan import Continuation, FirstStep, Root
     from nnlint.capture.supervise import Capture
 
 # What a loop that goes uphill may also show.
@@ -44,10 +44,11 @@ class OverfitSmallBatch(Rule):
         fit = trajectory.measure(Fit)
         if (
             fit is None
+            or fit.weight < 0
             or _not_for(fit)
             or _frozen(fit, seen.first_step)
             or trajectory.name != TEN.name
-            or _uphill(fit)
+            or fit.direction > _UPHILL
         ):
             return ()
         if fit.optimizers == 0:
@@ -63,6 +64,9 @@ class OverfitSmallBatch(Rule):
             why = f": {first.ended}" if first is not None else ""
             yield Skip(f"the loop could not be continued with ten samples{why}")
             return
+        if fit.weight < 0:
+            yield _flipped(fit, seen.first_step)
+            return
         if why := _not_for(fit):
             yield Skip(why)
             return
@@ -70,9 +74,13 @@ class OverfitSmallBatch(Rule):
         steps = len(fit.losses)
         if course is Course.LEARNT:
             return
-        if _uphill(fit) and course is not Course.FALLS:
+        if fit.direction > _UPHILL and course is not Course.FALLS:
+            cause = (
+                "each step goes along the gradient and not against it (gradient ascent): look for "
+                "`maximize=True`, a negative rate, or an update with a plus sign"
+            )
             # All that goes wrong in such a run follows from it.
-            yield self._sighting(fit, course, _climbs(fit), Severity.ERROR, _FOLLOWS)
+            yield self._sighting(fit, course, cause, Severity.ERROR, _FOLLOWS)
         elif why := _frozen(fit, seen.first_step):
             yield Skip(why)
         elif steps < overfit.LEAST and course is not Course.EXPLODES:
@@ -87,7 +95,14 @@ class OverfitSmallBatch(Rule):
     def _judge(self, seen: Capture, fit: Fit, course: Course) -> Iterator[Sighting | Skip]:
         tries = {entry: fit_of(seen.trajectories, entry) for entry in (SLOWER, FASTER, ADAM, ANEW)}
         if fit.optimizers == 0:
-            yield Skip("the loop updates by hand, so that no other rate or optimizer can be tried")
+            if course is Course.PLATEAUS and stands_still(fit.losses):
+                cause = (
+                    "the updates by hand change nothing: look at the rate, for `.detach()` or a copy before "
+                    "the update, and for gradients that are too small"
+                )
+                yield self._sighting(fit, course, cause, None)
+            else:
+                yield Skip("the loop updates by hand, so that no other rate or optimizer can be tried")
             return
         if not all(overfit.long_enough(tries[entry]) for entry in (ADAM, ANEW, SLOWER)):
             yield Skip("too little could be run to tell why ten samples are not learnt")
@@ -177,10 +192,7 @@ def _not_for(fit: Fit) -> str:
 def _frozen(fit: Fit, step: FirstStep | None) -> str:
     """Why the model need not be able to learn the samples; empty if it must be."""
     frozen = [
-        parameter
-        for root in (step.roots if step else ())
-        for parameter in root.parameters
-        if not parameter.requires_grad
+        parameter for root in _roots(step) for parameter in root.parameters if not parameter.requires_grad
     ]
     if frozen and fit.reached > -1:
         total = sum(math.prod(parameter.shape) for parameter in frozen)
@@ -189,20 +201,27 @@ def _frozen(fit: Fit, step: FirstStep | None) -> str:
     return ""
 
 
-def _uphill(fit: Fit) -> bool:
-    return fit.weight < 0 or fit.direction > _UPHILL
+def _roots(step: FirstStep | None) -> tuple[Root, ...]:
+    return step.roots if step else ()
 
 
-def _climbs(fit: Fit) -> str:
-    if fit.weight < 0:
-        names = " and ".join(f"`{name}`" for name in fit.criteria)
-        return (
-            f"`backward` is called on minus {names}, so each step "
-            "makes the predictions worse: the sign is flipped"
-        )
-    return (
-        "each step goes along the gradient and not against it (gradient ascent): look for `maximize=True`, a "
-        "negative rate, or an update with a plus sign"
+def _flipped(fit: Fit, step: FirstStep | None) -> Sighting | Skip:
+    """Whether a loss function is made larger by mistake: that needs no bounds, and not the same samples."""
+    names = " and ".join(f"`{name}`" for name in fit.criteria)
+    if fit.optimizers > 1:
+        return Skip(f"{names} is made larger, and several optimizers step: two networks may be at odds")
+    if any(root.parameters and not any(entry.changed for entry in root.parameters) for root in _roots(step)):
+        return Skip(f"{names} is made larger for a network that is not trained here: an attack on it")
+    if not fit.worsens:
+        return Skip(f"{names} enters the loss with a minus, and does not rise")
+    return Sighting(
+        fit.place,
+        f"{names} rises as the loop goes on ({fit.values[0]:.3g} at first, {level(fit.values):.3g} after "
+        f"{len(fit.values)} steps): `backward` is called on minus {names}, so each step makes the "
+        "predictions worse: the sign is flipped",
+        severity=Severity.ERROR,
+        evidence={"course": Course.RISES.value, "steps": len(fit.values)},
+        explains=_FOLLOWS,
     )
 
 

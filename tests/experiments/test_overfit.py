@@ -34,6 +34,7 @@ def _fit(losses: list[float], **changed: object) -> Fit:
         "floor": 0.0,
         "unbounded": "",
         "weight": 1.0,
+        "values": tuple(losses),
         "direction": -0.5,
         "optimizers": 1,
         "spread": 0.1,
@@ -76,9 +77,13 @@ def test_near_the_floor_is_learnt_wherever_the_floor_is() -> None:
     assert course(_fit(smoothed), "steps") is not Course.LEARNT
 
 
-def test_a_flipped_sign_rises_though_the_number_falls() -> None:
-    falling = [-1.1 - 0.1 * step for step in range(100)]
-    assert course(_fit(falling, chance=-1.1, floor=0.0, weight=-1.0), "steps") is Course.RISES
+def test_under_a_flipped_sign_the_loss_function_rises_though_the_number_falls() -> None:
+    rising = tuple(1.1 + 0.1 * step for step in range(100))
+    falling = [-value for value in rising]
+    assert _fit(falling, weight=-1.0, values=rising).worsens
+    assert not _fit(falling, weight=1.0, values=rising).worsens
+    # As many different batches give: it jumps, and goes nowhere.
+    assert not _fit(falling, weight=-1.0, values=(1.1, 1.4, 1.0, 1.3, 0.9, 1.2)).worsens
 
 
 def test_a_second_try_must_come_clearly_further() -> None:

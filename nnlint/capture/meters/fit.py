@@ -37,6 +37,9 @@ class FitMeter(Meter):
         self._targets: list[torch.Tensor] = []
         self._chance = self._floor = math.nan
         self._weight = 0.0
+        # Which of the functions called before a backward are part of what it is called on.
+        self._used: list[int] = []
+        self._values: list[float] = []
         self._spread: float | None = None
         self._samples = 0
         self._heard = False
@@ -60,6 +63,8 @@ class FitMeter(Meter):
             self._unbounded = self._bound(losses, heard)
         elif not self._unbounded:
             self._follow(heard)
+        if self._used and self._used[-1] < len(heard):
+            self._values.append(sum(float(heard[at].output.detach().mean()) for at in self._used))
 
     def _bound(self, losses: tuple[torch.Tensor, ...], heard: list[Heard]) -> str:
         """Find the bounds of the first loss; why there are none."""
@@ -71,7 +76,8 @@ class FitMeter(Meter):
         weights = torch.autograd.grad(
             loss, [entry.output for entry in heard], retain_graph=True, allow_unused=True
         )
-        used = [(entry, weight) for entry, weight in zip(heard, weights, strict=True) if weight is not None]
+        positions = [at for at, weight in enumerate(weights) if weight is not None]
+        used = [(heard[at], weights[at]) for at in positions]
         if not used:
             return "the loss is computed by no function of torch.nn.functional that has known bounds"
         self._criteria = tuple(dict.fromkeys(entry.call.name for entry, _ in used))
@@ -89,7 +95,9 @@ class FitMeter(Meter):
                 return "some samples count with a negative weight"
             chance += float((weight * bounds.chance).sum())
             floor += float((weight * bounds.floor).sum())
-        self._weight = float(torch.stack([weight.sum() for _, weight in used]).sum())
+        factors = torch.stack([weight.sum() for _, weight in used])
+        self._weight = float(factors.abs().sum()) * (-1 if bool((factors < 0).all()) else 1)
+        self._used = positions
         self._targets = [entry.call.target.detach().clone() for entry, _ in used]
         self._samples = len(self._targets[0]) if self._targets[0].dim() else 1
         if not abs(rest) <= _REST * max(abs(value), abs(chance)):
@@ -104,7 +112,7 @@ class FitMeter(Meter):
 
     def _follow(self, heard: list[Heard]) -> None:
         """See whether the targets stay, and how far the predictions differ from each other."""
-        now = [entry.call for entry in heard][: len(self._targets)]
+        now = [heard[at].call for at in self._used if at < len(heard)]
         same = len(now) == len(self._targets) and all(
             call.target.shape == target.shape and torch.equal(call.target, target)
             for call, target in zip(now, self._targets, strict=True)
@@ -174,6 +182,7 @@ class FitMeter(Meter):
             floor=self._floor,
             unbounded=self._unbounded,
             weight=self._weight,
+            values=tuple(self._values),
             direction=min(self._cosines, default=math.nan),
             optimizers=len(self._optimizers),
             spread=self._spread,
