@@ -17,6 +17,7 @@ from nnlint.static.evaluation import (
     speaks_of_evaluation,
     touches_mode,
 )
+from nnlint.static.state import roots
 from nnlint.static.values import Event, EventKind, Value
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class MissingEvalMode(Rule):
             assert module is not None
             if evaluation.forward.mode != "train":
                 continue
-            differs = False if own_meaning(module) else differs_by_mode(module)
+            differs = False if own_meaning(module) else _differs(script, evaluation, module)
             if differs is None and evaluation.home.loader is None:
                 continue
             if (
@@ -55,7 +56,7 @@ class MissingEvalMode(Rule):
             yield _seen(evaluated)
 
     def _forgotten(self, script: ScriptModel, evaluation: Evaluation, module: Value, seen: bool) -> Problem:
-        name = script.name_of(module, "the model")
+        name = script.name_of(script.evaluations.trained_whole(module) or module, "the model")
         effect = (
             "dropout and batch norm act as in training, so the figures depend on chance and on the batch"
             if seen
@@ -83,6 +84,19 @@ def _seen(evaluated: Evaluated) -> Sighting:
         severity=None if evaluated.looped else Severity.WARNING,
         evidence={"difference": evaluated.difference, "layers": list(evaluated.layers)},
     )
+
+
+def _differs(script: ScriptModel, evaluation: Evaluation, module: Value) -> bool | None:
+    """Whether the mode decides what the module gives; of a part, together with the parts beside it."""
+    whole = script.evaluations.trained_whole(module)
+    if whole is None or whole in roots(module):
+        return differs_by_mode(module)
+    parts = [
+        event.target
+        for event in evaluation.home.of(EventKind.FORWARD)
+        if event.target is not None and script.evaluations.trained_whole(event.target) is whole
+    ]
+    return any(differs_by_mode(part) is True for part in parts)
 
 
 def _named_only(script: ScriptModel, module: Value) -> bool:

@@ -101,11 +101,17 @@ def _released(script: ScriptModel, forward: Event) -> bool:
 def _wants_gradient(script: ScriptModel, forward: Event) -> bool:
     """Whether the input is differentiated (attacks, saliency, forces), or gradients are off in another
     way."""
-    for argument in (*forward.call.args, *forward.call.kwargs.values()):
-        for value in argument.graph():
-            if value.op == "requires_grad_" or "requires_grad" in value.kwargs or "volatile" in value.kwargs:
-                return True
-    for event in script.events_of(EventKind.FREEZE, EventKind.UNFREEZE):
-        if event.target is None or event.target.kind in (Kind.TENSOR, Kind.UNKNOWN):
-            return True
-    return False
+    given = {
+        id(value): value
+        for argument in (*forward.call.args, *forward.call.kwargs.values())
+        for value in argument.graph(lambda value: value.op in {"detach", "detach_"})
+    }
+    if any(
+        value.op == "requires_grad_" or "requires_grad" in value.kwargs or "volatile" in value.kwargs
+        for value in given.values()
+    ):
+        return True
+    return any(
+        event.target is None or event.target.kind is Kind.UNKNOWN or id(event.target) in given
+        for event in script.events_of(EventKind.FREEZE, EventKind.UNFREEZE)
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nnlint.graph.across import crossings
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.axes import Axis, flat, shuffle
-from nnlint.static.evaluation import reachable
+from nnlint.static.lineage import reachable
 from nnlint.static.shapes import POINTWISE, origin
 from nnlint.static.values import Event, EventKind, Value
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.static import duck, torch_api
+from nnlint.static import torch_api
 from nnlint.static.held_back import HeldBack
+from nnlint.static.judging import judged
 from nnlint.static.layers import contents
+from nnlint.static.lineage import reachable
 from nnlint.static.splits import EVALUATION, split_of
 from nnlint.static.state import roots
 from nnlint.static.updates import excludes, owners, trained
@@ -19,7 +21,7 @@ from nnlint.static.values import Event, EventKind, Kind, Value
 from nnlint.static.walk import descend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from nnlint.static.loops import DataPass
     from nnlint.static.model import ScriptModel
@@ -30,7 +32,7 @@ INNER = frozenset({"module", "model", "_orig_mod", "_fsdp_wrapped_module"})
 # Calls that leave the mode of the module they are given alone.
 HARMLESS = re.compile(
     r"(?:^|\.)(?:watch|summary|print|len|add_graph|isinstance|hasattr|count_\w+|num_param\w*|get_n_?params|numel|init\w*|weights?_init\w*"
-    r"|register\w*|save\w*|broadcast\w*|append|\w*[Oo]ptimizer\w*|\w*[Ss]cheduler\w*|Adam\w*|SGD|log\w*|info|get_model_size|unwrap_model"
+    r"|register\w*|update_parameters|update_bn|save\w*|broadcast\w*|append|\w*[Oo]ptimizer\w*|\w*[Ss]cheduler\w*|Adam\w*|SGD|log\w*|info|get_model_size|unwrap_model"
     r"|DataLoader|debug|profile|ptflops\w*|get_model_complexity_info|clever_format|freeze\w*|load\w*|clip\w*|copy|type|id)$"
 )
 _HELD_OUT = re.compile(
@@ -164,8 +166,9 @@ class Evaluations:
         values = (forward.call, *forward.call.alternatives(), *parts, *forward.call.attrs.values())
         return any(id(value) in self.back_propagated for value in values)
 
-    def is_trained(self, module: Value) -> bool:
-        return any(id(root) in self.trained for root in roots(module))
+    def trained_whole(self, module: Value) -> Value | None:
+        """The module itself if this file trains it, else the trained module that it is a part of."""
+        return next((own for root in roots(module) for own in owners(root) if id(own) in self.trained), None)
 
     # -- what evaluates -------------------------------------------------------------------------
 
@@ -176,31 +179,7 @@ class Evaluations:
     @cached_property
     def judged(self) -> set[int]:
         """ids of forwards whose output is compared with a target: a loss or a metric is computed from it."""
-        found: set[int] = set()
-        ends = [*self.script.calls, *(fact.value for fact in self.script.facts)]
-        forwards = {id(event.call): event for event in self.script.events_of(EventKind.FORWARD)}
-        inner = {id(arg): key for key, e in forwards.items() for arg in (*e.call.args, *e.call.attrs.values())
-                 if e.call.kind in (Kind.SEQUENCE, Kind.MAPPING)}  # fmt: skip
-        # Unpacking gives items of what each of several modules returns.
-        inner |= {id(part): key for key, event in forwards.items() for part in event.call.alts}
-        stop = lambda value: id(value) in forwards or id(value) in inner  # noqa: E731
-        for value in list(visit(ends)):
-            if not is_comparison(value):
-                continue
-            sides = [set[int](), set[int]()]
-            operands = [*value.args, *value.kwargs.values()][:4]
-            for position, operand in enumerate(operands):
-                for part in operand.graph(stop):
-                    key = inner.get(id(part), id(part))
-                    if key in forwards:
-                        sides[min(position, 1)].add(key)
-            # A model that sorts its batch gives the targets back too.
-            returned = value.op in torch_api.LOSSES and bool(sides[0])
-            if len(operands) > 1 and (returned or bool(sides[0]) != bool(sides[1])):
-                if value.op == "sub" and not any(_from_data(operand) for operand in operands):
-                    continue  # an advantage, a temporal difference
-                found |= sides[0] | sides[1]
-        return found
+        return judged(self.script)
 
     def __iter__(self) -> Iterator[Evaluation]:
         for home in self.script.passes:
@@ -214,9 +193,10 @@ class Evaluations:
 
     def _evidence(self, event: Event, home: DataPass) -> tuple[bool, str] | None:
         assert event.target is not None
-        if home.of(EventKind.GRAD) or not self.is_trained(event.target):
+        whole = self.trained_whole(event.target)
+        if whole is None or (whole not in roots(event.target) and self._frozen(event.target)):
             return None
-        judged = id(event.call) in self.judged
+        judged = id(event.call) in self.judged or self._steps_engine(event)
         own = next((part for part in _inputs(event) if part.kind is Kind.LOADER), None)
         loader = own or home.loader
         held_out = loader is not None and evaluation_data(loader)
@@ -244,6 +224,14 @@ class Evaluations:
             return True, "nothing is back-propagated, and its output is only compared with the targets"
         return None
 
+    def _frozen(self, part: Value) -> bool:
+        return any(covers(event.target, part) for event in self.script.events_of(EventKind.FREEZE))
+
+    def _steps_engine(self, event: Event) -> bool:
+        """Whether ignite hands what the function around returns to the metrics of an `Engine`."""
+        steps = [call.args[0].function for call in self.script.calls_of("ignite.engine.Engine") if call.args]
+        return any(info is step for info in event.frame.functions()[:1] for step in steps)
+
 
 def _unit_test(info: FunctionInfo) -> bool:
     """Whether `test_…` checks code rather than a model."""
@@ -269,27 +257,6 @@ def _framework(event: Event) -> bool:
         for root in roots(event.target)
         for owner in owners(root)
     )
-
-
-def is_comparison(value: Value) -> bool:
-    """An operation that holds a prediction against something: a loss, an equality, a difference."""
-    if value.op in torch_api.LOSSES or value.op in {"eq", "ne", "sub"}:
-        return True
-    if value.op.startswith(("sklearn.metrics.", "torchmetrics.")):
-        return True
-    if value.op == "module_call" and value.result is None and value.receiver is not None:
-        return duck.is_loss_name(value.receiver.name)
-    return (
-        value.op == "call" and value.receiver is not None and _JUDGE.search(value.receiver.name) is not None
-    )
-
-
-def _from_data(value: Value) -> bool:
-    """Whether a value is nothing but data from a loader, perhaps rearranged."""
-    return any(part.op in {"batch_item", "batch"} for part in value.sources(torch_api.LOOK_THROUGH))
-
-
-_JUDGE = re.compile(r"criterion|loss|accuracy|metric|(?:^|_)acc(?:$|_)|score|iou|dice|evaluator", re.I)
 
 
 def speaks_of_evaluation(name: str) -> bool:
@@ -348,25 +315,3 @@ def touches_mode(event: Event, module: Value) -> bool:
     return event.target.kind is Kind.INSTANCE and any(
         covers(item, module) for item in list(event.target.attrs.values()) if item.kind is Kind.MODULE
     )
-
-
-# -- walking values ---------------------------------------------------------------------------------
-
-
-def visit(ends: Iterable[Value], stop: Callable[[Value], bool] | None = None) -> Iterator[Value]:
-    """Everything that some values were computed from, each once."""
-    seen: set[int] = set()
-    stack = list(ends)
-    while stack:
-        value = stack.pop()
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        yield value
-        if stop is not None and stop(value):
-            continue
-        stack.extend(value.made_from())
-
-
-def reachable(ends: Iterable[Value]) -> set[int]:
-    return {id(value) for value in visit(ends)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.static.values import Fact, Kind, Value
@@ -56,3 +56,23 @@ class Lineage:
         """Whether a value was made, by `time`, from one of the wanted ones."""
         targets = {id(part) for part in wanted}
         return any(id(part) in targets for part in self.behind(value, time))
+
+
+def visit(ends: Iterable[Value], stop: Callable[[Value], bool] | None = None) -> Iterator[Value]:
+    """Everything that some values were computed from, each once."""
+    seen: set[int] = set()
+    stack = list(ends)
+    while stack:
+        value = stack.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        yield value
+        if stop is not None and stop(value):
+            continue
+        stack.extend(value.made_from())
+
+
+def reachable(ends: Iterable[Value]) -> set[int]:
+    """The ids of all these."""
+    return {id(value) for value in visit(ends)}

@@ -342,14 +342,12 @@ def _unknown_method(
         for part in (base, *base.alternatives()):
             part.kind = Kind.MODULE if part.kind is Kind.UNKNOWN else part.kind
         return reader.record_call(reader.make(Kind.PARAMETERS, name, node, [base], kwargs, base))
+    fabric = "fabric" in base.name.lower() and name.startswith("setup")
     if name == "prepare" and args:  # accelerate's Accelerator
         reader.record_call(reader.make(Kind.UNKNOWN, "accelerate.prepare", node, args, kwargs, base))
-        return args[0] if len(args) == 1 else reader.make(Kind.SEQUENCE, "tuple", node, args)
-    if (
-        name in {"setup", "setup_module", "setup_dataloaders", "setup_optimizers"}
-        and args
-        and "fabric" in base.name.lower()
-    ):
+    elif name in {"gather", "gather_for_metrics"} and len(args) == 1:  # the same of every process
+        return args[0]
+    if args and (name == "prepare" or fabric):
         return args[0] if len(args) == 1 else reader.make(Kind.SEQUENCE, "tuple", node, args)
     if name in {"clip_grad_norm_", "clip_grad_value_"} and args:
         call = reader.record_call(reader.make(Kind.UNKNOWN, name, node, args, kwargs, base))
