@@ -75,7 +75,7 @@ class Linter:
         }
         return cls(
             pages,
-            registry.shelf(codes),
+            registry.shelf(codes, pages),
             codes,
             ignores,
             config.exclude,
@@ -222,7 +222,7 @@ class Linter:
         faults: list[Finding] = []
         for cell, fault in document.faults:
             faults.extend(replace(finding, cell=cell) for finding in self._unreadable(fault, filename))
-        due = [rule for rule in self.source_rules if source_tier.may_speak(rule, source.text)]
+        due = registry.speaking(self.rules, source.text)
         findings, not_run = source_tier.run(due, source)
         also = [document.inward(finding) for finding in also]
         codes = self.codes_for(filename)

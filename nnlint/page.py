@@ -74,8 +74,10 @@ class Page:
 
     @property
     def lead(self) -> str:
-        """The one sentence under the title."""
-        return self.content.lead
+        """The one sentence under the title, of a page that is known to be right."""
+        # Every finding is told with it: the rest of the page need not be read for that.
+        below = self.text.partition(f"\n# {self.name} ({self.code})\n")[2]
+        return " ".join(below.strip().partition("\n\n")[0].split("\n"))
 
     @property
     def body(self) -> str:

@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     _Told: TypeAlias = tuple[list[tuple[Rule, Problem]], Mapping[cst.CSTNode, Place], list[NotRun]]
 
 
-def may_speak(rule: Rule, text: str) -> bool:
-    """Whether one of the words that the rule needs stands in the text."""
-    return not rule.words or any(word in text for word in rule.words)
-
-
 def run(rules: Sequence[Rule], source: Source) -> tuple[list[Finding], list[NotRun]]:
     """The findings of each rule; one that fails is reported and stops none of the others."""
     told = glimpse(rules, source)

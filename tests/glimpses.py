@@ -16,7 +16,7 @@ from support import every_rule
 
 from nnlint import source_tier
 from nnlint.finding import Finding, NotRun
-from nnlint.registry import looking_at
+from nnlint.registry import looking_at, speaking
 from nnlint.rule import Rule
 from nnlint.static.source import Source, SourceError
 
@@ -31,7 +31,7 @@ class Seen:
 
 def both(rules: Sequence[Rule], source: Source) -> Seen | None:
     """The two readings of a file; None where there is no glimpse of it. Raises SourceError."""
-    due = [rule for rule in rules if source_tier.may_speak(rule, source.text)]
+    due = speaking(rules, source.text)
     told = source_tier.glimpse(due, source)
     if told is None:
         return None

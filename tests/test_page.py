@@ -54,6 +54,12 @@ def test_a_lead_may_run_over_two_lines() -> None:
     assert parse_page(text, PATH).lead == parse_page(GOOD, PATH).lead
 
 
+def test_the_lead_of_a_page_is_the_one_that_the_strict_reading_finds() -> None:
+    pages = load_pages()
+    assert pages
+    assert [page.lead for page in pages] == [page.content.lead for page in pages]
+
+
 def test_blocks_of_other_languages_are_no_examples() -> None:
     text = GOOD.replace("Say what the rule cannot see.", "```text\n# not a title\n## nor a section\n```")
     assert len(parse_page(text, PATH).examples) == 3

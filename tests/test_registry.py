@@ -73,6 +73,23 @@ def test_the_rules_of_this_checkout_fit_their_pages() -> None:
     assert {rule.page.code for rule in registry.rules()} == codes
 
 
+def test_the_words_of_a_rule_that_is_not_imported_are_its_own() -> None:
+    rules = registry.looking_at("S", registry.shelf())
+    told = {rule: registry._words(rule.page.name) for rule in rules}
+    assert all(words in (rule.words, ()) for rule, words in told.items())
+    # The others are imported for every file, in more time.
+    assert sum(words == () for words in told.values()) < 5
+
+
+def test_only_rules_with_a_word_in_the_text_are_imported() -> None:
+    rules = registry.shelf()
+    due = registry.speaking(rules, "softmax")
+    assert "softmax-dim" in {rule.page.name for rule in due}
+    assert 0 < len(rules._loaded) < 20
+    every = registry.speaking(tuple(registry.looking_at("S", rules)), "softmax")
+    assert [rule.page.code for rule in due] == [rule.page.code for rule in every]
+
+
 @pytest.fixture
 def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, Path]]:
     """An empty rule book and an empty folder of modules in place of the real ones."""
