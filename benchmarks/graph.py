@@ -4,7 +4,8 @@
     python benchmarks/graph.py --rounds 5   more rounds
 
 Both sides take the same step (forward, backward, update) in one process on one thread; rounds alternate. CPU
-seconds, so that what else runs on the machine disturbs little.
+seconds, so that what else runs on the machine disturbs little. How the work grows with the graph is told by
+calls of functions, too, which no other program disturbs.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from __future__ import annotations
 import json
 import math
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -27,9 +30,12 @@ import nnlint
 from nnlint.graph.flow import Flow
 from nnlint.graph.nodes import Graph
 from nnlint.graph.record import record
+from nnlint.graph.step import GraphStep
+from nnlint.registry import looking_at, rules
 
 RESULTS = Path(__file__).parent / "results" / "graph.json"
 Step = Callable[[], None]
+GRAPH_RULES = looking_at("G", rules())
 
 
 class Residual(nn.Module):
@@ -105,11 +111,32 @@ def seconds(call: Callable[[], object]) -> float:
     return time.process_time() - started
 
 
-def exponent(growth: Sequence[dict[str, Any]]) -> float:
-    """The slope of log(seconds) over log(nodes), by least squares, of the least disturbed rounds."""
-    nodes = [math.log(entry["nodes"]) for entry in growth]
-    times = [math.log(entry["follow"]["low"]) for entry in growth]
-    return statistics.linear_regression(nodes, times).slope
+def calls(call: Callable[[], object]) -> int:
+    """How many functions it calls, Python's and others."""
+    count = 0
+
+    def heard(_: FrameType, event: str, __: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(heard)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def judged(step: GraphStep) -> None:
+    """What every rule says of a recorded step."""
+    for rule in GRAPH_RULES:
+        list(rule.check_graph(step))
+
+
+def exponent(nodes: Sequence[int], work: Sequence[float]) -> float:
+    """The slope of log(work) over log(nodes), by least squares."""
+    slope = statistics.linear_regression(list(map(math.log, nodes)), list(map(math.log, work))).slope
+    return round(slope, 3)
 
 
 @click.command()
@@ -147,12 +174,25 @@ def main(rounds: int) -> None:
         net, x, y = tiny(layers)
         graph = record(step_of(net, x, y), {"x": x, "y": y}, [net])
         follow = Spread.of([seconds(lambda: Flow(graph)) for _ in range(rounds)])  # noqa: B023
-        growth.append({"nodes": len(graph.nodes), "follow": follow.to_dict()})
+        step = GraphStep(graph)
+        made, said = calls(lambda: step.flow), calls(lambda: judged(step))  # noqa: B023
+        growth.append(
+            {"nodes": len(graph.nodes), "follow": follow.to_dict(), "calls": made, "calls of the rules": said}
+        )
         each = follow.median / len(graph.nodes) * 1e6
-        click.echo(f"{len(graph.nodes)} nodes followed in {follow.show(3)} s, {each:.0f} µs a node")
+        click.echo(
+            f"{len(graph.nodes)} nodes followed in {follow.show(3)} s, {each:.0f} µs and "
+            f"{made / len(graph.nodes):.0f} calls a node, {said / len(graph.nodes):.0f} by all rules"
+        )
     figures["growth"] = growth
-    figures["exponent"] = round(exponent(growth), 3)
-    click.echo(f"seconds grow as nodes to the power of {figures['exponent']} (1 is linear)")
+    nodes = [entry["nodes"] for entry in growth]
+    for name, work in {
+        "exponent": [entry["follow"]["low"] for entry in growth],
+        "exponent of calls": [entry["calls"] for entry in growth],
+        "exponent of the rules' calls": [entry["calls of the rules"] for entry in growth],
+    }.items():
+        figures[name] = exponent(nodes, work)
+        click.echo(f"{name}: {figures[name]} (1 is linear)")
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(
         json.dumps(

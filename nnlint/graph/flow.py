@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from nnlint.capture.plan import Place
 from nnlint.graph.axes import Axis, Value, plain, size
 from nnlint.graph.call import UNKNOWN, Call, Meeting, Mixing, Source, refs
 from nnlint.graph.nodes import Graph, Node, Ref
@@ -29,6 +30,8 @@ class Flow:
         self.escapes: list[int] = []
         self._keys: dict[tuple[Any, ...], int] = {}
         self._noted: dict[Mixing, int] = {}
+        # The bits of all mixings of a kind on a line.
+        self._alike: dict[tuple[str, Place | None], int] = {}
         starts = start(self)
         for index, node in enumerate(graph.nodes):
             self.values.append(starts.get(index) or self._value(index, node, operators))
@@ -53,16 +56,13 @@ class Flow:
         if mixing not in self._noted:
             self._noted[mixing] = len(self.mixings)
             self.mixings.append(mixing)
+            alike = mixing.kind, self.graph.nodes[mixing.node].place
+            self._alike[alike] = self._alike.get(alike, 0) | 1 << self._noted[mixing]
         return 1 << self._noted[mixing]
 
     def repeated(self, kind: str, node: Node, mixed: int) -> int:
         """The bits of those behind a value that are of a kind and of the same line: a loop goes on."""
-        found = 0
-        for number, mixing in enumerate(self.mixings):
-            other = self.graph.nodes[mixing.node]
-            if mixed >> number & 1 and mixing.kind == kind and other.place == node.place:
-                found |= 1 << number
-        return found
+        return mixed & self._alike.get((kind, node.place), 0)
 
     def source(self, source: Source, key: tuple[Any, ...]) -> int:
         """The number of a source; the same key gives the same one."""

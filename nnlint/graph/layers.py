@@ -82,9 +82,19 @@ def _alone_behind(step: GraphStep, ref: Ref, taker: int) -> int | None:
         if kept is None:
             return None
         # Dropout draws its noise in the shape of the value, and so takes it twice.
-        takers = step.behind(ref.node) - step.behind(kept.node)
+        takers = _between(step, kept.node, ref.node)
         ref = kept
     return None
+
+
+def _between(step: GraphStep, first: int, last: int) -> frozenset[int]:
+    """What stands behind one node and not behind `first`, from which nearly all of it comes."""
+    found, waiting = {last}, [last]
+    while waiting:
+        more = {ref.node for ref in step.sources(waiting.pop())} - found - {first}
+        found |= more
+        waiting += more
+    return frozenset(found)
 
 
 def _passed_on(step: GraphStep, ref: Ref) -> Ref | None:

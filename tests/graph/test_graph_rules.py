@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -177,3 +178,32 @@ def test_thousands_of_nodes_take_a_second() -> None:
     nodes, seconds = timed(900)
     # The aim: at least 5,000 a second, and a machine that is busy.
     assert seconds < nodes / 2000
+
+
+def test_work_grows_with_the_nodes_and_no_faster() -> None:
+    net = nn.Sequential(
+        *[
+            part
+            for _ in range(80)
+            for part in (nn.Linear(8, 8), nn.BatchNorm1d(8), nn.GELU(), nn.Dropout(0.1))
+        ]
+    )
+
+    def calls(blocks: int) -> float:
+        """How many functions are called for a node."""
+        case = Case("deep", {"x": torch.randn(N, 8)}, lambda given: net[: 4 * blocks](given["x"]), [net])
+        step = step_of(case)
+        count = 0
+
+        def heard(_: Any, event: str, __: Any) -> None:
+            nonlocal count
+            count += event in ("call", "c_call")
+
+        sys.setprofile(heard)
+        try:
+            list(sightings(step))
+        finally:
+            sys.setprofile(None)
+        return count / len(step.nodes)
+
+    assert calls(80) < 1.2 * calls(20)
