@@ -119,6 +119,9 @@ def _value(path: Path, key: str, value: Any) -> Any:
     if key in ("baseline", "cache-dir", "docs-url", "output-format"):
         if not isinstance(value, str):
             raise wrong("a string")
+        # Editors and pages make a link of it.
+        if key == "docs-url" and value and not value.startswith(("https://", "http://")):
+            raise wrong("an address that begins with https:// or http://")
         return value
     if key == "fail-on":
         if value not in LEVELS:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
+from nnlint.lines import printable
 from nnlint.reporters import reporter_names
 
 if TYPE_CHECKING:
@@ -177,5 +178,5 @@ def require(extra: str, what: str) -> None:
 
 def fail(message: str) -> NoReturn:
     """Say in one line why the request was not carried out, and end with status 2."""
-    click.echo(f"nnlint: {message}", err=True)
+    click.echo(f"nnlint: {printable(message)}", err=True)
     sys.exit(2)

@@ -53,11 +53,11 @@ class Result:
         return 1 - len(self.missed) / self.mutants if self.mutants else 0.0
 
 
-def operators() -> dict[str, Operator]:
+def operators(folder: str = "planting") -> dict[str, Operator]:
     """The operators by the name of their rule."""
-    found = sorted((Path(__file__).parent / "planting").glob("*.py"))
+    found = sorted((Path(__file__).parent / folder).glob("*.py"))
     return {
-        path.stem.replace("_", "-"): cast(Operator, importlib.import_module(f"planting.{path.stem}"))
+        path.stem.replace("_", "-"): cast(Operator, importlib.import_module(f"{folder}.{path.stem}"))
         for path in found
     }
 
@@ -88,13 +88,14 @@ def linter() -> Linter:
 
 def mutants(operator: Operator, most: int = _ALL, each: int = _EACH) -> list[Mutant]:
     """The scripts with the bug: so many in all, and of each script."""
-    found = list(_planted(operator, fixtures(), most, each))
+    found = list(planted(operator, fixtures(), most, each))
     if len(found) < min(_FEW, most):
-        found += _planted(operator, examples(), most - len(found), each)
+        found += planted(operator, examples(), most - len(found), each)
     return found
 
 
-def _planted(operator: Operator, scripts: Sequence[Script], most: int, each: int) -> Iterator[Mutant]:
+def planted(operator: Operator, scripts: Sequence[Script], most: int, each: int) -> Iterator[Mutant]:
+    """The scripts with the bug, so many of each script, in their order."""
     for script in scripts:
         for number, mutant in enumerate(operator.plant(script)):
             if number == each:
@@ -113,8 +114,8 @@ def measure(name: str, operator: Operator, most: int = _ALL, each: int = _EACH) 
     names = {name, *getattr(operator, "INSTEAD", ())}
     own = replace(linter(), rules=[rule for rule in linter().rules if rule.page.name in names])
     missed, misplaced = [], []
-    planted = mutants(operator, most, each)
-    for mutant in planted:
+    made = mutants(operator, most, each)
+    for mutant in made:
         report = own.check_text(mutant.text, "script.py")
         assert not report.not_run, report.not_run
         rows = {finding.span.start.row for finding in report.findings if finding.name in names}
@@ -122,7 +123,7 @@ def measure(name: str, operator: Operator, most: int = _ALL, each: int = _EACH) 
             missed.append(mutant)
         elif not rows & mutant.rows:
             misplaced.append(mutant)
-    return Result(name, len(planted), missed, misplaced)
+    return Result(name, len(made), missed, misplaced)
 
 
 def main() -> int:
@@ -146,12 +147,13 @@ def main() -> int:
         if options.missed:
             for kind, some in (("missed", result.missed), ("misplaced", result.misplaced)):
                 for mutant in some:
-                    print(f"--- {kind} in {mutant.origin}\n{_difference(mutant)}")
+                    print(f"--- {kind} in {mutant.origin}\n{difference(mutant)}")
     print(f"{low} of {len(known)} rules below 90 % or with fewer than {_FEW} mutants")
     return int(low > 0)
 
 
-def _difference(mutant: Mutant) -> str:
+def difference(mutant: Mutant) -> str:
+    """What was changed in the script, for people."""
     before = next(one.text for one in (*fixtures(), *examples()) if one.origin == mutant.origin)
     lines = difflib.unified_diff(before.splitlines(), mutant.text.splitlines(), lineterm="", n=1)
     return "\n".join(list(lines)[2:])

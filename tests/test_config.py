@@ -86,6 +86,7 @@ def test_without_settings_the_defaults_hold(tmp_path: Path) -> None:
         pytest.param('[tool.nnlint]\nfail-on = "never"', "one of error, warning, info", id="no such level"),
         pytest.param("[tool.nnlint]\nfail-on = [1]", "one of error, warning, info", id="list for level"),
         pytest.param("[tool.nnlint]\noutput-format = 1", "must be a string", id="number for format"),
+        pytest.param('[tool.nnlint]\ndocs-url = "javascript:1"', "begins with https://", id="no address"),
         pytest.param("[tool.nnlint]\nper-file-ignores = []", "must be a table", id="list for table"),
         pytest.param(
             "[tool.nnlint.per-file-ignores]\na = 1", "must be a table", id="number for list of rules"

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from nnlint.finding import Finding, NotRun, Related, Report, Result, Severity, Span
-from nnlint.lines import split_lines
+from nnlint.lines import printable, split_lines
 from nnlint.page import PageError, find_pages_dir, load_page
 from nnlint.statistics import by_rule
 
@@ -74,8 +74,8 @@ class _Text:
     def finding(self, finding: Finding) -> Iterator[str]:
         """The finding as a block: header, frame, why, fix, help."""
         start = finding.span.start
-        place = self.paint(f"{finding.shown_name}:{start.row}:{start.column}:", "bold")
-        yield f"{place} {self.paint(finding.code, finding.severity)} {finding.message}"
+        place = self.paint(f"{printable(finding.shown_name)}:{start.row}:{start.column}:", "bold")
+        yield f"{place} {self.paint(finding.code, finding.severity)} {printable(finding.message)}"
         margin = len(str(max(span.start.row for span in self.spans(finding)) + 1))
         yield from self.frame(finding.shown_name, finding.span, margin, "^", finding.severity, context=1)
         for related in finding.related:
@@ -84,7 +84,8 @@ class _Text:
             label = self.paint(f"{finding.severity.value} [{finding.name}]", finding.severity)
             yield self.note(margin, f"{label}: {why}")
         if finding.fix:
-            yield self.note(margin, f"fix ({finding.fix.applicability.value}): {finding.fix.message}")
+            said = f"fix ({finding.fix.applicability.value}): {finding.fix.message}"
+            yield self.note(margin, printable(said))
         yield self.note(margin, f"help: `nnlint explain {finding.code}`")
 
     def spans(self, finding: Finding) -> list[Span]:
@@ -92,7 +93,8 @@ class _Text:
 
     def related(self, related: Related, margin: int) -> Iterator[str]:
         start = related.span.start
-        yield self.note(margin, f"note: {related.shown_name}:{start.row}:{start.column}: {related.message}")
+        said = f"note: {related.shown_name}:{start.row}:{start.column}: {related.message}"
+        yield self.note(margin, printable(said))
         yield from self.frame(related.shown_name, related.span, margin, "-", "blue", context=0)
 
     def note(self, margin: int, text: str) -> str:
@@ -125,10 +127,11 @@ class _Text:
 
     def not_run(self, entry: NotRun) -> str:
         where = f"{entry.filename}: " if entry.filename else ""
-        return f"{self.paint('not run:', Severity.ERROR)} {where}{entry.what}: {entry.why}"
+        said = printable(f"{where}{entry.what}: {entry.why}")
+        return f"{self.paint('not run:', Severity.ERROR)} {said}"
 
     def result(self, entry: Result) -> str:
-        return f"{self.paint('result:', 'blue')} {entry.what}: {entry.text}"
+        return f"{self.paint('result:', 'blue')} {printable(f'{entry.what}: {entry.text}')}"
 
     def skipped(self) -> Iterator[str]:
         """A line for each reason, with all that it holds for."""
@@ -136,7 +139,8 @@ class _Text:
         for entry in self.report.skipped:
             reasons.setdefault(entry.why, []).append(entry.what)
         for why, what in reasons.items():
-            yield f"{self.paint('skipped:', 'dim')} {', '.join(what)}: {why}"
+            said = printable(f"{', '.join(what)}: {why}")
+            yield f"{self.paint('skipped:', 'dim')} {said}"
 
     def summary(self) -> str:
         """What was found in how many files."""
@@ -197,17 +201,11 @@ def _cut(line: str, span: Span | None) -> tuple[str, tuple[int, int]]:
         offset = max(0, min(start - _WIDTH // 4, len(line) - _WIDTH))
         line = ("…" if offset else "") + line[offset + bool(offset) : offset + _WIDTH] + "…"
     start, end = start - offset, min(end - offset, len(line))
-    return _show(line), (_columns(line[:start]), max(1, _columns(line[start:end])))
-
-
-def _show(text: str) -> str:
-    """Tabs as four blanks; no control character of a hostile file reaches the terminal."""
-    text = text.replace("\t", "    ")
-    return text if text.isprintable() else "".join(char if char.isprintable() else "�" for char in text)
+    return printable(line), (_columns(line[:start]), max(1, _columns(line[start:end])))
 
 
 def _columns(text: str) -> int:
-    shown = _show(text)
+    shown = printable(text)
     if shown.isascii():
         return len(shown)
     wide = sum(unicodedata.east_asian_width(char) in "WF" for char in shown)

@@ -9,7 +9,7 @@ test("the user's interpreter comes before the Python extension's, and that befor
   assert.equal(serverCommand({ ...none, interpreter: " /mine/python " }, "/theirs/python").command, "/mine/python");
   assert.equal(serverCommand(none, "/theirs/python").command, "/theirs/python");
   assert.match(serverCommand(none, undefined).command, /^python3?$/);
-  assert.deepEqual(serverCommand(none, undefined).args, ["-m", "nnlint", "server"]);
+  assert.equal(serverCommand(none, undefined).args.at(-1), "server");
 });
 
 test("an empty choice is left to the settings file", () => {
