@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.rule import Problem, Rule
+from nnlint.static import gradients
 from nnlint.static.state import roots
 from nnlint.static.torch_api import LOOK_THROUGH, LOSSES
 from nnlint.static.values import Event, EventKind, Fact, Frame, Kind, Value
@@ -14,9 +15,7 @@ from nnlint.static.values import Event, EventKind, Fact, Frame, Kind, Value
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
-CUTS = frozenset(
-    {"detach", "detach_", "data", "variable", "call", "tensor", "zeros_like", "copy.deepcopy", "numpy"}
-)
+CUTS = gradients.CUTS | {"variable", "call", "zeros_like", "copy.deepcopy"}
 SUMS = frozenset({"add", "mul", "div", "mean", "sum"})
 STATES = frozenset({"lstm_state", "gru_state", "rnn_state"})
 # Anything that may cut or renew a state that is kept on the module.
@@ -137,8 +136,8 @@ def _carried(state: Value, forward: Event) -> bool:
     found = False
     for alternative in state.alts:
         for value in alternative.graph(lambda value: value is state or _made_by(value, module)):
-            if value.op in CUTS:
-                return False
+            if value.op in CUTS or (value.op.startswith(".") and value.kind is Kind.UNKNOWN):
+                return False  # nor does what an object of its own makes of it, such as an environment's step
             if value is not state and _made_by(value, module):
                 found = found or value.derives_from([state])
     return found
