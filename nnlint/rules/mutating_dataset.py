@@ -68,9 +68,13 @@ class MutatingDataset(Rule):
                 changes = isinstance(node, cst.Assign) and _from_itself(node)
                 changes = changes and not (found.whole and fact.frame.tests())
             elif inner:
-                changes = not found.whole or fact.value.op in {"mul", "div"}
+                changes = (
+                    not found.whole
+                    or fact.value.op in {"mul", "div"}
+                    or (not _counts(fact.value) and _handed_out(script, store, this, found))
+                )
             else:
-                changes = not found.whole and _surely_in_place(store, found, fact.value)
+                changes = not found.whole and _surely_in_place(store, this, found, fact.value)
             if changes:
                 yield node, fact.name or script.name_of(owner), found
 
@@ -91,12 +95,27 @@ class MutatingDataset(Rule):
                 yield call.node, script.name_of(target), found
 
 
-def _surely_in_place(store: Store, found: Element, after: Value) -> bool:
+def _counts(after: Value) -> bool:
+    """Whether `x += 1` counts."""
+    return len(after.args) > 1 and after.args[1].is_const(1, -1)
+
+
+def _handed_out(script: ScriptModel, store: Store, this: Value, found: Element) -> bool:
+    """Whether the sample that is returned was taken from this attribute."""
+    for fact in script.facts_by_kind.get("return", ()):
+        if item_getter(fact.frame) is this and fact.frame.functions()[0].name == "__getitem__":
+            taken = (store.element(this, part) for part in fact.value.graph() if part.op == "getitem")
+            if any(one is not None and one.attribute == found.attribute for one in taken):
+                return True
+    return False
+
+
+def _surely_in_place(store: Store, this: Value, found: Element, after: Value) -> bool:
     """Whether `x op= y` works on the object; numbers and texts are replaced, arrays and lists are changed."""
     right = after.args[1] if len(after.args) > 1 else None
     if right is not None and right.kind is Kind.SEQUENCE and after.op == "add":
         return True
-    return store.is_array(found, after)
+    return store.is_array(this, found, after)
 
 
 def _from_itself(node: cst.Assign) -> bool:

@@ -18,8 +18,8 @@ VIEWS = frozenset({
     "numpy.asarray", "numpy.transpose", "numpy.squeeze", "numpy.expand_dims", "narrow", "select", "movedim",
     "getitem",
 })  # fmt: skip
-# What only arrays and tensors are given to.
-_ARRAY_ONLY = (VIEWS - {"getitem", "data"}) | {
+# What only arrays and tensors are given to; `torch.as_tensor` takes a number, too.
+_ARRAY_ONLY = (VIEWS - {"getitem", "data", "as_tensor", "numpy.asarray"}) | {
     "reshape", "float", "long", "flip", "numpy.flip", "clone", "copy", "numpy.ascontiguousarray",
 }  # fmt: skip
 # Stores that hand out fresh objects: other data sets, tables, HDF5 and memory-mapped files.
@@ -37,7 +37,12 @@ class Element:
 
     root: Value  # what the attribute holds
     attribute: str
-    whole: bool  # the container itself, not an element of it
+    depth: int  # how often an index is taken on the way
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is the container itself, not an element of it."""
+        return not self.depth
 
 
 def item_getter(frame: Frame) -> Value | None:
@@ -61,17 +66,17 @@ class Store:
 
     def element(self, this: Value, value: Value) -> Element | None:
         """The stored thing that a value is a view of; None where it is a copy, or where that is not known."""
-        taken = False
+        taken = 0
         for _ in range(12):
             for key, held in this.attrs.items():
                 if held is value:
-                    return None if _fresh(key, held) else Element(held, key, not taken)
+                    return None if _fresh(key, held) else Element(held, key, taken)
                 if held.element is value and value.kind in (Kind.MAPPING, Kind.SEQUENCE, Kind.TENSOR):
-                    return Element(held, key, False)
+                    return Element(held, key, taken + 1)
             if value.op == "getitem":
                 if value.kind is Kind.SEQUENCE or _many(value):
                     return None  # a slice of a list is another list; fancy indices copy
-                taken = taken or any(index.kind is not Kind.CONST for index in value.args[1:])
+                taken += any(index.kind is not Kind.CONST for index in value.args[1:])
             below = self._below(value)
             if below is None:
                 return None
@@ -86,7 +91,7 @@ class Store:
             return None
         return value.args[0]
 
-    def is_array(self, found: Element, value: Value) -> bool:
+    def is_array(self, this: Value, found: Element, value: Value) -> bool:
         """Whether an element surely is an array or a tensor: nothing else is treated like this."""
         if found.root.kind is Kind.TENSOR:
             return True
@@ -95,6 +100,11 @@ class Store:
             if not copies and call.op not in _ARRAY_ONLY:
                 continue
             used = call.receiver if copies else call.input
+            # The same element may be read anew: `x = self.images[i]` … `torch.from_numpy(self.images[i])`.
+            if used is not None and call.frame is not None and item_getter(call.frame) is this:
+                again = self.element(this, used)
+                if again == found:
+                    return True
             for _ in range(6):
                 if used is None or used is value:
                     break

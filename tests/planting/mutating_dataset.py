@@ -1,4 +1,7 @@
-"""Reading a sample changes it."""
+"""Reading a sample changes it.
+
+Where it is an array: whole numbers, tuples and single figures would stop the script or stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ def plant(script: Script) -> Iterator[Mutant]:
         index = item.args.args[1].arg
         for site in script.find(f"self._a[{index}]", within=item):
             stored = script.source(site.node)
-            if not re.search("label|different|prices|mask", stored):
+            if not re.search("label|different|prices|mask|ids|samples", stored):
                 yield script.mutant(
                     script.before(item.body[0], f"sample = {stored}\nsample -= sample.mean()")
                 )
