@@ -12,7 +12,7 @@ from nnlint.static.checkpoints import from_file, same_file
 from nnlint.static.schedules import made_by, scheduled
 from nnlint.static.state import roots
 from nnlint.static.updates import constructed, excludes, touches, trained
-from nnlint.static.values import Event, EventKind, Kind, Value
+from nnlint.static.values import Event, EventKind, Frame, Kind, Value
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
@@ -62,15 +62,29 @@ def _in_loop(load: Event, steps: list[Event]) -> bool:
 
 def _resumes(script: ScriptModel, model: Value, checkpoint: Value, steps: list[Event]) -> bool:
     """Whether it goes on where a run of this script stopped: the loop over epochs starts where the
-    checkpoint says, or the file is the one that this loop writes."""
+    checkpoint, or its name, says, or the file is the one that this loop writes, with more than weights."""
     loops = {id(loop): loop for step in steps for loop in step.frame.loops()}.values()
     if any(loop.value is not None and loop.value.derives_from([checkpoint]) for loop in loops):
         return True
+    named = any(_named_after(script, checkpoint, loop) for loop in loops)
     return any(
         any(save.frame.inside(loop) for loop in loops)
         and _stores(save, model)
+        and (named or save.call.args[0].kind is Kind.MAPPING)
         and same_file(script, save, checkpoint)
         for save in script.events_of(EventKind.SAVE)
+    )
+
+
+def _named_after(script: ScriptModel, checkpoint: Value, loop: Frame) -> bool:
+    """Whether the file's name holds the number that the loop starts at."""
+    numbers = loop.value
+    if numbers is None or numbers.op != "range" or len(numbers.args) < 2:
+        return False
+    start = numbers.args[0]
+    return start.node is not None and any(
+        part is start or (part.node is not None and script.text(part.node) == script.text(start.node))
+        for part in checkpoint.graph()
     )
 
 
