@@ -83,7 +83,7 @@ def before_softmax(step: GraphStep, index: int) -> bool:
     while waiting:
         for user in step.users(waiting.pop()):
             operator = step.operator(user)
-            if operator in ("_softmax", "_log_softmax") or "scaled_dot_product" in operator:
+            if operator in ("_softmax", "_safe_softmax", "_log_softmax") or "scaled_dot_product" in operator:
                 return True
             passes = operator in SAME_NUMBERS | _MASKS | {"mul", "div", "slice", "baddbmm"}
             if passes and user not in seen:

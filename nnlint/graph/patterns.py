@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.graph.nodes import Ref
@@ -47,15 +48,56 @@ def _pattern(tensor: torch.Tensor) -> str | None:
 
 def marks(step: GraphStep, mask: Ref) -> str | None:
     """Which positions a mask is true at, beside the diagonal; None if nothing here says so."""
+    made, flipped = _made(step, mask)
+    if made is None:
+        return None
+    node = step.nodes[made.node]
+    found = node.arguments.get("value") if node.op in ("buffer", "constant") else _triangle(step, made.node)
+    return _turned(found, flipped)
+
+
+def hides_padding(step: GraphStep, mask: Ref) -> bool | None:
+    """Whether a mask is true where sequences are filled up with padding, or where they are not; None if it
+    says nothing of that."""
+    made, flipped = _made(step, mask)
+    if made is None or not _is_padding(step, made):
+        return None
+    return (step.operator(made.node) == "eq") != flipped
+
+
+def _is_padding(step: GraphStep, ref: Ref) -> bool:
+    """Whether it compares words with the one that their table of embeddings keeps for padding."""
+    other, sources = step.nodes[ref.node].arguments.get("other"), step.sources(ref.node)
+    return (
+        step.operator(ref.node) in ("eq", "ne")
+        and len(sources) == 1
+        and any(
+            step.operator(user) == "embedding" and step.nodes[user].arguments.get("padding_idx") == other
+            for user in _takers(step, step.origin(sources[0]))
+        )
+    )
+
+
+def _takers(step: GraphStep, ref: Ref) -> Iterator[int]:
+    """What takes a value, or a view or cast of it."""
+    waiting = [ref.node]
+    while waiting:
+        for user in step.users(waiting.pop()):
+            yield user
+            if step.operator(user) in SAME_NUMBERS:
+                waiting.append(user)
+
+
+def _made(step: GraphStep, mask: Ref) -> tuple[Ref | None, bool]:
+    """Where a mask was made, behind casts, views and parts, and whether it was inverted since."""
     flipped = False
     for _ in range(20):
         node, operator, sources = step.nodes[mask.node], step.operator(mask.node), step.sources(mask.node)
         other = node.arguments.get("other")
-        if node.op in ("buffer", "constant"):
-            found = node.arguments.get("value")
-            return _turned(found, flipped) if found in (PAST, FUTURE) else None
-        if operator in ("tril", "triu") and sources:
-            return _turned(_triangle(step, mask.node), flipped)
+        if node.op in ("buffer", "constant") or (operator in ("tril", "triu") and sources):
+            return mask, flipped
+        if _is_padding(step, mask):
+            return mask, flipped
         if (
             operator in _FLIPS
             or (operator == "eq" and other == 0)
@@ -67,11 +109,11 @@ def marks(step: GraphStep, mask: Ref) -> str | None:
             and not (operator in ("ne", "gt") and other in (0, 0.5))
             and not (operator == "eq" and other == 1)
         ):
-            return None
+            return None, flipped
         if not sources:
-            return None
+            return None, flipped
         mask = sources[0]
-    return None
+    return None, flipped
 
 
 def _triangle(step: GraphStep, index: int) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from nnlint.graph.attention import fills
-from nnlint.graph.patterns import FUTURE, PAST, marks
+from nnlint.graph.patterns import FUTURE, PAST, hides_padding, marks
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.masks import Masks, Meaning, is_low
 from nnlint.static.scores import SAME_SCALE
@@ -39,6 +39,10 @@ TINY, HUGE = 1e-3, 1e4
 NOTHING_HIDDEN = (
     "masked scores become {fill:g}, and softmax gives them exp({fill:g}) = 1, as much as an ordinary score: "
     "nothing is hidden; fill with float('-inf') or -1e9"
+)
+SEES_THE_REST = (
+    "attention sees exactly what it must not; invert the mask (`scaled_dot_product_attention` attends where "
+    "a boolean mask is True, `masked_fill` and nn.MultiheadAttention hide where it is True)"
 )
 ALL_WEIGHT = (
     "masked scores become {fill:g}, so softmax gives all the weight to what should be hidden; fill with "
@@ -74,13 +78,19 @@ class MaskPolarity(Rule):
                 yield Sighting(node.place, NOTHING_HIDDEN.format(fill=fill.number))
             elif fill.number >= HUGE:
                 yield Sighting(node.place, ALL_WEIGHT.format(fill=fill.number, better=-fill.number))
+            elif fill.number <= -HUGE and hides_padding(step, fill.mask) is not None:
+                if hides_padding(step, fill.mask) != fill.where:
+                    yield Sighting(
+                        node.place,
+                        "what is masked here are the words of each sequence, and what is left is what fills "
+                        f"it up: {SEES_THE_REST}",
+                        related=step.came_from(),
+                    )
             elif fill.number <= -HUGE and marks(step, fill.mask) == (PAST if fill.where else FUTURE):
                 yield Sighting(
                     node.place,
                     "what is masked here are the positions up to the present one, and what is left are those "
-                    "after it: attention sees exactly what it must not; invert the mask "
-                    "(`scaled_dot_product_attention` attends where a boolean mask is True, `masked_fill` and "
-                    "nn.MultiheadAttention hide where it is True)",
+                    f"after it: {SEES_THE_REST}",
                 )
 
     def _judge(

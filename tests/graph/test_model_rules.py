@@ -235,6 +235,42 @@ def test_sound_masks(forward: str, tmp_path: Path) -> None:
     assert Looked(net(MADE, HEADS + forward), tmp_path).of("mask-polarity") == []
 
 
+WORDS = (
+    "torch.tensor([[3, 4, 5, 6, 0, 0], [1, 2, 0, 0, 0, 0], [7, 8, 9, 3, 2, 1]] + 4 * [[5, 6, 7, 0, 0, 0]])"
+)
+EMBEDDED = (
+    "self.words = nn.Embedding(10, 8, padding_idx=0)\n"
+    "self.attend = nn.MultiheadAttention(8, 2, batch_first=True)\n"
+    "self.q, self.k, self.v = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 8)"
+)
+EMBED = "h = self.words(x)\nq, k, v = self.q(h), self.k(h), self.v(h)\n"
+
+
+@pytest.mark.parametrize(
+    ("forward", "wrong"),
+    [
+        ("return F.scaled_dot_product_attention(q, k, v, attn_mask=({}).unsqueeze(1))", "x == 0"),
+        ("return self.attend(q, k, v, key_padding_mask={}, need_weights=False)[0]", "x != 0"),
+        (
+            "s = q @ k.transpose(1, 2) / 8**0.5\n"
+            "return s.masked_fill(({})[:, None, :], -1e9).softmax(-1) @ v",
+            "x.ne(0)",
+        ),
+    ],
+)
+def test_masks_of_padding(forward: str, wrong: str, tmp_path: Path) -> None:
+    forward = EMBED + forward + "  # mask-polarity"
+    looked = Looked(net(EMBEDDED, forward.format(wrong), x=WORDS), tmp_path)
+    (finding,) = looked.of("mask-polarity")
+    assert [finding.span.start.row] == looked.marked("mask-polarity")
+    assert "invert the mask" in finding.message
+    sound = net(EMBEDDED, forward.format(f"~({wrong})"), x=WORDS)
+    assert Looked(sound, tmp_path).of("mask-polarity") == []
+    # Another word than the one for padding: who knows what is meant.
+    other = net(EMBEDDED, forward.format(wrong.replace("0", "3")), x=WORDS)
+    assert Looked(other, tmp_path).of("mask-polarity") == []
+
+
 def test_a_model_that_never_reads_the_batch(tmp_path: Path) -> None:
     parts = "self.a = nn.Linear(8, 3)\nself.start = torch.zeros(8)"
     looked = Looked(net(parts, "return self.a(self.start.expand(len(x), 8))"), tmp_path)
