@@ -13,7 +13,7 @@ from nnlint.static.metrics import Better, announces, better, better_by_name, nev
 from nnlint.static.monitors import monitors, save_intervals
 from nnlint.static.objectives import objectives, score_functions
 from nnlint.static.selections import Selection, comparisons, selections, selects_weights, unmoved
-from nnlint.static.values import Kind
+from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
@@ -68,7 +68,8 @@ class BestMetricDirection(Rule):
             )
 
     def _judge(self, script: ScriptModel, found: Selection) -> Iterator[Problem]:
-        direction = _direction(script, found)
+        flow = better(found.new)
+        direction = _direction(script, found, flow)
         start = found.initial()
         if direction is not None and direction is not found.keeps:
             yield self.problem(
@@ -76,6 +77,7 @@ class BestMetricDirection(Rule):
                 f"`{found.name}` is better when it is {direction.value}, but the {found.keeps.value} "
                 f"value is kept as "
                 f"`{found.best_name}`, so the worst result is taken for the best; turn the comparison round",
+                severity=None if flow is not None else Severity.WARNING,
             )
         elif len(start) == 1 and (impossible := _never(found, start[0], direction)):
             yield self.problem(
@@ -95,15 +97,21 @@ class BestMetricDirection(Rule):
             )
 
 
-def _direction(script: ScriptModel, found: Selection) -> Better | None:
+def _direction(script: ScriptModel, found: Selection, flow: Better | None) -> Better | None:
     """By data flow; else by the names, where none of them contradicts another."""
-    flow = better(found.new)
     names = {better_by_name(name) for name in (found.name, found.best_name, found.new.name)} - {None}
     if flow is not None:
         return flow if not names or names == {flow} else None
     if "attack" in script.source.text:
         return None  # whose accuracy it is, the name does not say
-    return names.pop() if len(names) == 1 else None
+    if len(names) != 1 or _taken_from_a_score(found.new):
+        return None
+    return names.pop()
+
+
+def _taken_from_a_score(figure: Value) -> bool:
+    """Whether it is read from something called a score or a metric: then its own name may be an old one."""
+    return any(_SCORE.search(part.name) for part in figure.graph() if part is not figure)
 
 
 def _is_selection(script: ScriptModel, found: Selection) -> bool:
@@ -119,6 +127,7 @@ def _is_selection(script: ScriptModel, found: Selection) -> bool:
     return not _chosen_by_setting(script, found)
 
 
+_SCORE = re.compile(r"score|metric", re.IGNORECASE)
 _SETTING = re.compile(
     r"mode|maximi[sz]e|minimi[sz]e|higher|lower|greater|smaller|larger|direction|increas|decreas|ascend|descend"
 )
