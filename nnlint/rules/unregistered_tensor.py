@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.rule import Problem, Rule
 from nnlint.static.layers import forward_of
+from nnlint.static.rewrite import mentions
 from nnlint.static.torch_api import FACTORIES, RELABEL
 from nnlint.static.values import Fact, Frame, Kind, Value
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
+    from nnlint.static.scan import ClassInfo
 
 MOVES = frozenset({"to", "cuda", "cpu", "type_as", "tensor", "as_tensor"})
 RANDOM = frozenset({"rand", "randn", "randint", "randperm", "normal", "rand_like", "randn_like", "bernoulli"})
 ROWS = frozenset({"linspace", "arange", "logspace"})
+_HOOK = re.compile(r"^(?:on_|configure_)|_(?:step|epoch_end|dataloader|fit)$")
 # Uses that take no number from the tensor.
 FACTS = frozenset({"shape", "size", "dim", "device", "dtype", "numel", "ndim", "item", "tolist"})
 
@@ -32,6 +36,8 @@ class UnregisteredTensor(Rule):
             value, owner = fact.value, fact.owner
             if id(value) not in used or id(value) in moved or owner is None or owner.cls is None:
                 continue
+            if not _read_in_forward(owner.cls, fact.name):
+                continue  # it only comes in as an argument
             ops = {part.op for part in value.graph()}
             drawn = bool(ops & RANDOM)
             if not drawn and _placed(value):
@@ -69,6 +75,16 @@ def _plain(fact: Fact) -> bool:
     made = [part for part in graph if part.op in FACTORIES]
     return bool(made) and not any(
         part.op == "tensor" and part.args and _number(part.args[0]) for part in made
+    )
+
+
+def _read_in_forward(cls: ClassInfo, name: str) -> bool:
+    """Whether a method that `forward` may call reads the attribute; Lightning's hooks call `forward`."""
+    return any(
+        mentions(method.node, name)
+        for part in cls.lineage()
+        for method in part.methods.values()
+        if method.name != "__init__" and not (cls.is_lightning and _HOOK.search(method.name))
     )
 
 

@@ -64,7 +64,7 @@ def _positive(value: Value) -> bool:
     """Above zero everywhere: a standard deviation that is made from its logarithm."""
     if value.op == "sqrt":
         return bool(value.args) and bool(surely(value.args[0], _positive))
-    return value.op in {"exp", "softplus"}
+    return value.op in {"exp", "exp_", "softplus"}
 
 
 def _vanishes_as_a_whole(value: Value) -> bool:
