@@ -1,0 +1,24 @@
+"""`--executor ray` where it cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support import nnlint
+
+
+def test_without_ray_it_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("", encoding="utf-8")
+    (tmp_path / "ray.py").write_text("raise ImportError", encoding="utf-8")
+    done = nnlint("run", "--executor", "ray", "train.py", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [b"nnlint: --executor ray needs Ray: pip install 'nnlint[ray]'"]
+
+
+@pytest.mark.parametrize("option", [("--nproc-per-node", "2"), ("--against", "train.py")])
+def test_what_needs_one_machine_is_refused(option: tuple[str, str], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("", encoding="utf-8")
+    done = nnlint("run", "--executor", "ray", *option, "train.py", cwd=tmp_path)
+    assert done.returncode == 2
+    assert b"--executor ray goes with none of" in done.stderr
