@@ -5,8 +5,10 @@
 
 A seed takes the place of the number in the script's own `manual_seed(…)`. No error and no warning may come of
 a sound script (fixtures/clean). A twin is the script with one planted bug, where the script has the line for
-it; there one of the expected findings must come. What is done is kept in benchmarks/results/noise.json, and
-not done again (`--again`); seconds are those of the processor, of all processes.
+it; there one of the expected findings must come. Silence where an experiment was cut short by its time shows
+nothing, and is counted apart. What is done is kept in benchmarks/results/noise.json, with the commit, and not
+done again (`--again`); seconds are those of the processor, of all processes. Scripts begin in forks of a
+process with torch imported, as in the tests.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import json
 import os
 import re
 import resource
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -22,14 +26,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
+import psutil
 
+from nnlint.capture import supervise
 from nnlint.capture.plan import Request
 from nnlint.config import Config
 from nnlint.engine import Linter
 from nnlint.examine import examine
+from nnlint.experiments.loops import SHORT
 from nnlint.finding import Severity, Tier
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+
+from warm import Warm  # noqa: E402
+
 CLEAN = HERE.parent / "fixtures" / "clean"
 RESULTS = HERE / "results" / "noise.json"
 
@@ -104,6 +115,9 @@ class Run:
     skipped: tuple[str, ...]
     not_run: tuple[str, ...]
     seconds: float
+    # Experiments that time has cut short, and the commit of nnlint.
+    cut: tuple[str, ...] = ()
+    commit: str = ""
 
     @property
     def reached(self) -> bool:
@@ -115,12 +129,19 @@ class Run:
         """Whether it was silent, or an expected finding was among those that came."""
         return not BUGS[self.bug].expected.isdisjoint(self.found) if self.bug else not self.found
 
+    @property
+    def verdict(self) -> str:
+        """ "ok", "WRONG", or "cut": nothing was found, and time may be why."""
+        if not self.found and self.cut:
+            return "cut"
+        return "ok" if self.right else "WRONG"
+
     def line(self) -> str:
         """For people."""
         said = ", ".join(self.found) or (f"not run: {self.not_run[0]}" if self.not_run else "silent")
         return (
             f"{self.script:28} seed {self.seed} {self.bug or 'sound':16} {self.seconds:6.1f} s "
-            f"{'ok   ' if self.right else 'WRONG'} {said}"
+            f"{self.verdict:5} {said}"
         )
 
 
@@ -133,7 +154,7 @@ def run(script: str, seed: int, bug: str, budget: float) -> Run:
         os.chdir(folder)
         path = Path(folder) / f"{script}.py"
         path.write_text(_SEED.sub(f"manual_seed({seed})", text), encoding="utf-8")
-        report, _ = examine(Linter.load(Config()), Request(path.name, seconds=budget))
+        report, seen = examine(Linter.load(Config()), Request(path.name, seconds=budget))
         os.chdir(HERE)
     found = {
         finding.name
@@ -144,12 +165,38 @@ def run(script: str, seed: int, bug: str, budget: float) -> Run:
         tuple(f"{entry.what}: {entry.why}" for entry in entries)
         for entries in (report.skipped, report.not_run)
     )
-    return Run(script, seed, bug, tuple(sorted(found)), skipped, not_run, round(_worked() - before, 1))
+    cut = tuple(
+        name
+        for name, trajectory in seen.trajectories.items()
+        # Of short epochs there is always more.
+        if trajectory.ended == "seconds" and name != SHORT.name
+    )
+    late = tuple(why for why in not_run if "seconds" in why)
+    seconds = round(_worked() - before, 1)
+    return Run(script, seed, bug, tuple(sorted(found)), skipped, not_run, seconds, (*cut, *late), COMMIT)
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+COMMIT = _commit()
+
+
+def _begin() -> None:
+    """In the process that examines: what it starts begins with torch imported."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    supervise._launched = Warm().launched
 
 
 def _worked() -> float:
+    """The processor's seconds of this process, of those it has waited for, and of those that it keeps."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    kept = [child.cpu_times() for child in psutil.Process().children()]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages) + sum(
+        times.user + times.system + times.children_user + times.children_system for times in kept
+    )
 
 
 def wanted(words: tuple[str, ...], seeds: int, bugs: tuple[str, ...]) -> Iterator[tuple[str, int, str]]:
@@ -169,9 +216,20 @@ def summary(done: list[Run]) -> str:
     lines = []
     for bug in ("", *BUGS):
         of_kind = [entry for entry in done if entry.bug == bug and entry.reached]
-        right = sum(entry.right for entry in of_kind)
+        decided = [entry for entry in of_kind if entry.verdict != "cut"]
+        right = sum(entry.right for entry in decided)
         scripts = len({entry.script for entry in of_kind})
-        lines.append(f"{bug or 'sound'}: {right} of {len(of_kind)} as expected ({scripts} scripts)")
+        cut = f", {len(of_kind) - len(decided)} cut short" if len(decided) < len(of_kind) else ""
+        lines.append(f"{bug or 'sound'}: {right} of {len(decided)} as expected ({scripts} scripts{cut})")
+    sound = [entry for entry in done if not entry.bug and entry.reached]
+    for code in sorted(
+        {why.split()[1] for entry in sound for why in entry.skipped if why.startswith("rule ")}
+    ):
+        without = sum(any(f" {code} " in why for why in entry.skipped) for entry in sound)
+        lines.append(f"{code} had something to judge in {len(sound) - without} of {len(sound)} sound runs")
+    for commit in sorted({entry.commit for entry in done}):
+        of_commit = sum(entry.commit == commit for entry in done)
+        lines.append(f"{of_commit} runs on {commit or 'an earlier commit'}")
     return "\n".join(lines)
 
 
@@ -187,11 +245,15 @@ def main(words: tuple[str, ...], seeds: int, bugs: str, jobs: int, budget: float
     chosen = {"none": ("",), "all": ("", *BUGS)}.get(bugs) or tuple(bugs.split(","))
     known = json.loads(RESULTS.read_text(encoding="utf-8"))["runs"] if RESULTS.exists() else []
     fields = [
-        {**entry, **{key: tuple(entry[key]) for key in ("found", "skipped", "not_run")}} for entry in known
+        {
+            **entry,
+            **{key: tuple(entry[key]) for key in ("found", "skipped", "not_run", "cut") if key in entry},
+        }
+        for entry in known
     ]
     done = {(entry["script"], entry["seed"], entry["bug"]): Run(**entry) for entry in fields}
     todo = [key for key in wanted(words, seeds, chosen) if again or key not in done]
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=_begin) as pool:
         for future in as_completed([pool.submit(run, *key, budget) for key in todo]):
             entry = future.result()
             done[entry.script, entry.seed, entry.bug] = entry
