@@ -33,7 +33,13 @@ from nnlint.capture.plan import Plan, to_json
 _OWN = {"PYTEST_CURRENT_TEST", launch.PLAN, launch.PIPE}
 _HASHES = {"PYTHONHASHSEED": "0"}
 # What a run imports by itself, sooner or later.
-_PACKAGES = ("nnlint.capture", "nnlint.capture.meters", "nnlint.capture.interventions", "nnlint.graph")
+_PACKAGES = (
+    "nnlint.capture",
+    "nnlint.capture.interventions",
+    "nnlint.capture.meters",
+    "nnlint.capture.ranks",
+    "nnlint.graph",
+)
 # How `supervise` starts a process where nobody interferes.
 AFRESH = supervise._launched
 # No process here has so many files open.

@@ -35,7 +35,7 @@ EARLY = {
     ),
     "trains elsewhere": (
         "import torch\ndef train(rank): pass\nif __name__ == '__main__':\n"
-        "    torch.multiprocessing.spawn(train, nprocs=2)",
+        "    torch.multiprocessing.spawn(train, nprocs=1)",
         "ended before its first training step; it has started processes of its own (train.py:4), which",
     ),
     "asks": ("input('rate? ')", "EOFError"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -148,12 +149,15 @@ def test_a_rank_that_dies_is_named(trouble: str, why: str, tmp_path: Path) -> No
 
 def test_where_the_ranks_stand_is_told_when_the_time_is_over(tmp_path: Path) -> None:
     text = HEAD + SOUND + "import time\nwhile rank == 1: time.sleep(0.1)\n" + LOOP.format(model="model")
-    report, _ = run(tmp_path, text, "NNL801", seconds=40)
-    (entry,) = report.not_run
-    assert "the time was over" in entry.why
-    assert "rank 1 at " in entry.why
     row = next(number for number, at in enumerate(text.splitlines(), 1) if "while rank == 1" in at)
-    assert f"train.py:{row}" in entry.why
+    # How soon they are there is the machine's business.
+    for seconds in (10, 40, 160):
+        report, _ = run(tmp_path, text, "NNL801", seconds=seconds)
+        (entry,) = report.not_run
+        assert "the time was over" in entry.why
+        if f"train.py:{row}" in entry.why:
+            break
+    assert re.search(rf"rank 1 at \S+train\.py:{row}$", entry.why), entry.why
 
 
 def test_under_torchrun_the_first_process_speaks_for_all(tmp_path: Path) -> None:
