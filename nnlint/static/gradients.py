@@ -77,8 +77,8 @@ def gradient_path(loss: Value, thawed: frozenset[int] = frozenset()) -> Gradient
                 stack.append(value.element)
         elif value.kind is Kind.MAPPING:
             stack.extend((*value.args, *value.attrs.values()))
-        elif value.op == "getitem":
-            stack.append(value.args[0])
+        elif (value.op == "getitem" or value.op in LOOK_THROUGH) and value.args:
+            stack.append(value.args[0])  # neither an index, nor a device, nor a shape
         elif value.grad is False or is_label(value):
             continue
         elif value.op in OPAQUE or ("." in value.op and value.op not in HANDS_ON) or not value.args:

@@ -283,7 +283,8 @@ def tensor_method(
 ) -> Value | None:
     """A method of a tensor, or one that only tensors have on something unknown."""
     if name == "backward":
-        if args and base.kind is Kind.UNKNOWN and args[0].kind is Kind.TENSOR:  # accelerator.backward(loss)
+        # accelerator.backward(loss)
+        if args and base.kind is Kind.UNKNOWN and args[0].kind in (Kind.TENSOR, Kind.NUMBER):
             call = reader.make(Kind.CONST, "backward", node, args, kwargs, base)
             reader.event(EventKind.BACKWARD, call, args[0])
         else:

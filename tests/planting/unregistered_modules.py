@@ -13,7 +13,7 @@ def plant(script: Script) -> Iterator[Mutant]:
         layers = site.bound["_l"]
         code = script.source(layers)
         if isinstance(layers, ast.GeneratorExp):
-            code = f"[{code.strip('()')}]"
+            code = f"[{code.removeprefix('(').removesuffix(')')}]"
         yield script.mutant(script.replace(site.node, code))
     for site in script.find("_n.ModuleDict(_l)"):
         yield script.mutant(script.replace(site.node, script.source(site.bound["_l"])))
