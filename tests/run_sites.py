@@ -62,8 +62,10 @@ def with_option(script: Script, site: Site, name: str, value: str) -> Mutant:
 
 
 def last_layers(script: Script) -> Iterator[Site]:
-    """`return self._l(_x)` in a forward: the last layer of a model, and what it is given."""
+    """`return self._l(_x)` in a forward: the last layer of a model, and what others have made for it."""
     for method in script.methods("forward"):
+        if len(list(script.find("self._k(...)", within=method))) < 2:
+            continue
         for site in script.find("self._l(_x)", within=method):
             if isinstance(script.parent(site.node), ast.Return):
                 yield site

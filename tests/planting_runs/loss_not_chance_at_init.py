@@ -9,7 +9,10 @@ from planted import Mutant, Script
 
 
 def plant(script: Script) -> Iterator[Mutant]:
-    for kinds, change in ((("CrossEntropyLoss",), "_p * 100"), (sites.REGRESSION, "_p + 50")):
+    for kinds, change in (
+        (("CrossEntropyLoss",), "_p * 100"),
+        (sites.REGRESSION, "_p + 100 * _t.abs().max()"),
+    ):
         for site in sites.losses(script, *kinds):
             if sites.trains(script, site.node):
                 yield script.mutant(

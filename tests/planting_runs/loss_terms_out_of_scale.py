@@ -9,6 +9,8 @@ from planted import Mutant, Script
 
 
 def plant(script: Script) -> Iterator[Mutant]:
+    if len(list(run_sites.backwards(script))) > 1:
+        return
     for call in run_sites.model_calls(script):
         for site in run_sites.backwards(script):
             if script.function(site.node) is script.function(call.node):

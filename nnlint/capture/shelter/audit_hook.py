@@ -56,6 +56,11 @@ def refuse_changes(layers: Layers, *, programs: bool) -> None:
         if text not in ("", ":memory:") and not text.startswith("file::memory:"):
             demand(text.removeprefix("file:").partition("?")[0])
 
+    def bound(_: Any, address: Any, *__: Any) -> None:
+        # A name in the file system; abstract ones begin with a zero, and are none.
+        if isinstance(address, (str, bytes)) and address[:1] not in ("", b"", "\0", b"\0"):
+            demand(address)
+
     def started(program: Any = "", *_: Any) -> None:
         raise RefusedError(errno.EACCES, "nnlint run starts no other program on this system", str(program))
 
@@ -65,6 +70,7 @@ def refuse_changes(layers: Layers, *, programs: bool) -> None:
         "os.rename": moved,
         "os.link": lambda _, target, *__: demand(target),
         "os.symlink": lambda _, target, *__: demand(target),
+        "socket.bind": bound,
         "sqlite3.connect": connected,
     }
     if not programs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import bz2
 import errno
 import importlib
 import io
@@ -33,10 +34,12 @@ class Redirection:
     def install(self) -> None:
         """Replace the functions until the process ends."""
         made = {**self._readers(), **self._changers()}
-        for name, function in made.items():
-            if hasattr(os, name):
-                setattr(os, name, function)
-        builtins.open = io.open = self.open
+        # `os` has them from `posix`, where they can be had as well.
+        for module in (os, sys.modules[os.name]):
+            for name, function in made.items():
+                if hasattr(module, name):
+                    setattr(module, name, function)
+        builtins.open = io.open = bz2._builtin_open = self.open  # type: ignore[attr-defined]
         # Modules that the script has written are imported by functions that were bound long ago.
         loading: Any = sys.modules["importlib._bootstrap_external"]
         loading._os = os
