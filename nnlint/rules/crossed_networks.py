@@ -102,7 +102,7 @@ class CrossedNetworks(Rule):
                 continue
             if optimizer.kind is not Kind.OPTIMIZER or not constructed(optimizer) or not held(optimizer):
                 continue
-            others = [e for e in stepped if e.frame.inside(loop)]
+            others = [e for e in loop.events if e.kind is EventKind.STEP and e.target is not None]
             if not others or any(touches(e.target, optimizer) for e in stepped):
                 continue
             inside = parts(held(optimizer))

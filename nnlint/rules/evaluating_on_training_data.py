@@ -38,13 +38,13 @@ class EvaluatingOnTrainingData(Rule):
             return
         trained = {id(loader) for loader in training_loaders(script)}
         judged = {id(loader) for loader in evaluation_loaders(script)}
-        training = [loader for loader in loaders if _trains(loader, trained)]
+        training = _Training([loader for loader in loaders if _trains(loader, trained)])
         for loader in loaders:
             if id(loader) in trained or takes_a_part(loader):
                 continue
             if role_in_name(name_of_loader(loader)) != EVALUATION:
                 continue
-            for other in training:
+            for other in training.alike(loader):
                 problem = (
                     None if other is loader else self._compare(script, loader, other, id(loader) in judged)
                 )
@@ -56,9 +56,7 @@ class EvaluatingOnTrainingData(Rule):
         dataset, training = dataset_of(loader), dataset_of(other)
         if dataset is None or training is None or loader.node is None:
             return None
-        if takes_a_part(other) or dataset.alts or training.alts or training.op in PARTS:
-            return None
-        if _apart(loader, other):
+        if dataset.alts or _apart(loader, other):
             return None
         if any(script.last_changes.get(id(value), -1) > value.time for value in (dataset, training)):
             return None  # `val_set.data = val_set.data[n:]`
@@ -73,16 +71,10 @@ class EvaluatingOnTrainingData(Rule):
                 f"on, so its figures say nothing about unseen data; give it the data set that was held out",
                 related=((other.node, "the training loader"),),
             )
-        if dataset.op != training.op or dataset.node is training.node or dataset.node is None:
+        if dataset.node is training.node or dataset.node is None:
             return None
-        own, theirs = stated_split(dataset), stated_split(training)
-        if (
-            own is None
-            or theirs is None
-            or own[0] != TRAIN
-            or own != theirs
-            or role_in_name(dataset.name) == TRAIN
-        ):
+        own = stated_split(dataset)
+        if own is None or own[0] != TRAIN or role_in_name(dataset.name) == TRAIN:
             return None
         if script.text(dataset.node, 400) != script.text(training.node, 400) and not own[1].startswith(SURE):
             return None
@@ -93,6 +85,32 @@ class EvaluatingOnTrainingData(Rule):
             f"samples that the model was trained on; build it from the held-out split",
             related=((training.node, "the training set"),),
         )
+
+
+class _Training:
+    """The loaders that the script trains on, by the data sets that they load as a whole."""
+
+    def __init__(self, loaders: list[Value]) -> None:
+        self._by_data: dict[int, list[int]] = {}
+        self._by_split: dict[tuple[str, object], list[int]] = {}
+        self._loaders = loaders
+        for at, loader in enumerate(loaders):
+            data = dataset_of(loader)
+            if data is None or takes_a_part(loader) or data.alts or data.op in PARTS:
+                continue
+            self._by_data.setdefault(id(data), []).append(at)
+            if (stated := stated_split(data)) is not None:
+                self._by_split.setdefault((data.op, stated), []).append(at)
+
+    def alike(self, loader: Value) -> Iterator[Value]:
+        """Those that load the same data set as this one, or the same split of one that is built likewise."""
+        data = dataset_of(loader)
+        if data is None:
+            return
+        same = self._by_data.get(id(data), ())
+        built = self._by_split.get((data.op, stated_split(data)), ())
+        for at in sorted({*same, *built}):
+            yield self._loaders[at]
 
 
 def _trains(loader: Value, trained: set[int]) -> bool:

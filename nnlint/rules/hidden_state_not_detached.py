@@ -33,7 +33,7 @@ class HiddenStateNotDetached(Rule):
             call = forward.call
             if loop is None or call.node is None or not forward.grad or not _trains_each_turn(forward, loop):
                 continue
-            if not any(_near(step.frame, loop) for step in script.events_of(EventKind.STEP)):
+            if not _stepped_near(loop):
                 continue  # gradients that are only looked at
             for value in _inputs(call):
                 if value.op == "phi" and _carried(value, forward) and not _detached(script, loop):
@@ -113,10 +113,13 @@ def _flat(values: list[Value]) -> list[Value]:
     return found
 
 
-def _near(step: Frame, loop: Frame) -> bool:
+def _stepped_near(loop: Frame) -> bool:
     """Whether a step is taken in the loop, or in one around it."""
-    around = step.loop()
-    return step.inside(loop) or (around is not None and loop.inside(around))
+    return any(
+        event.kind is EventKind.STEP and (around is loop or event.frame.loop() is around)
+        for around in loop.loops()
+        for event in around.events
+    )
 
 
 def _trains_each_turn(forward: Event, loop: Frame) -> bool:

@@ -89,6 +89,10 @@ class LeakySplit(Rule):
         """A loader over the whole data set although a part of it is held out."""
         loaders = [loader for loader in script.calls_of(LOADER) if dataset_of(loader) is not None]
         trained = {id(loader) for loader in training_loaders(script)}
+        parts_of: dict[int, list[Value]] = {}
+        for loader in loaders:
+            if (whole := _taken_from(loader)) is not None:
+                parts_of.setdefault(id(whole), []).append(loader)
         for loader in loaders:
             dataset = dataset_of(loader)
             if dataset is None or loader.node is None or dataset.alts:
@@ -105,7 +109,7 @@ class LeakySplit(Rule):
                 continue
             if not (id(loader) in trained or (not trained and role_in_name(loader.name) == TRAIN)):
                 continue
-            parts = [other for other in loaders if _is_part_of(other, dataset)]
+            parts = parts_of.get(id(dataset), [])
             if not parts or any(id(part) in trained for part in parts):
                 continue
             held_out = next((part for part in parts if role_in_name(part.name) == EVALUATION), None)
@@ -181,15 +185,12 @@ def _leaks(found: Overlap) -> bool:
     return found.shared >= FEW and share >= SHARE and found.repeated <= share / 5
 
 
-def _is_part_of(loader: Value, dataset: Value) -> bool:
+def _taken_from(loader: Value) -> Value | None:
+    """The data set of which a loader loads a part."""
     part = dataset_of(loader)
-    return (
-        part is not None
-        and not part.alts
-        and part.op in PARTS
-        and bool(part.args)
-        and part.args[0] is dataset
-    )
+    if part is None or part.alts or part.op not in PARTS or not part.args:
+        return None
+    return part.args[0]
 
 
 def _seeded(node: cst.CSTNode) -> bool:

@@ -21,7 +21,10 @@ class MissingSuperInit(Rule):
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         reported: set[int] = set()
-        calls = [call for call in script.calls if call.op.endswith("__init__") or call.op == "call"]
+        calls: dict[int, list[Value]] = {}  # by the objects that they may initialise
+        for call in script.calls:
+            for value in {id(value): value for value in _initialised(call)}.values():
+                calls.setdefault(id(value), []).append(call)
         for fact in script.facts:
             owner = fact.owner
             if fact.kind != "attribute" or owner is None or owner.cls is None or id(owner.cls) in reported:
@@ -39,7 +42,7 @@ class MissingSuperInit(Rule):
                 or not any(functions[0].cls is part for part in owner.cls.lineage())
             ):
                 continue
-            started = [call for call in calls if _initialises(call, owner)]
+            started = calls.get(id(owner), [])
             if any(call.time < fact.time for call in started):
                 continue
             reported.add(id(owner.cls))
@@ -70,18 +73,16 @@ def _known(cls: ClassInfo) -> bool:
     )
 
 
-def _initialises(call: Value, owner: Value) -> bool:
-    if call.op.endswith("__init__"):
-        return call.receiver is owner or any(arg is owner for arg in call.args)
-    function = call.receiver.function if call.receiver is not None else None
-    if (
-        call.op == "call"
-        and function is not None
-        and function.name == "__init__"
-        and call.receiver is not None
-    ):
-        return call.receiver.receiver is owner or any(arg is owner for arg in call.args)
-    return False
+def _initialised(call: Value) -> list[Value]:
+    """The objects that a call of an `__init__` may be about."""
+    called = call.receiver
+    if not call.op.endswith("__init__"):
+        if call.op != "call" or called is None:
+            return []
+        if called.function is None or called.function.name != "__init__":
+            return []
+        called = called.receiver
+    return [*call.args, *([called] if called is not None else [])]
 
 
 def _inserted(init: FunctionInfo) -> Draft | None:

@@ -10,7 +10,7 @@ import libcst as cst
 from nnlint.experiments.loops import LATER
 from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule, Sighting, listed
-from nnlint.static.holdings import Holding, holding, made_over, part_of, stepped_after, touched
+from nnlint.static.holdings import Holding, holding, lineage, made_over, part_of, stepped_after, touched
 from nnlint.static.layers import built_here, has_weights
 from nnlint.static.state import roots
 from nnlint.static.torch_api import CUTS_GRADIENT, WRAPPERS
@@ -33,8 +33,9 @@ class OptimizerMissesParameters(Rule):
         held = [
             (optimizer, holding(optimizer)) for optimizer in script.optimizers if optimizer.node is not None
         ]
+        later = _made_anew(script)
         for optimizer, own in held:
-            yield from self._replaced(script, optimizer, own, held)
+            yield from self._replaced(script, optimizer, own, held, later)
             yield from self._thawed(script, optimizer, own)
             yield from self._exhausted(script, optimizer)
         yield from self._never_held(script, held)
@@ -70,18 +71,21 @@ class OptimizerMissesParameters(Rule):
     # -- layers that came later -----------------------------------------------------------------
 
     def _replaced(
-        self, script: ScriptModel, optimizer: Value, own: Holding, held: list[tuple[Value, Holding]]
+        self,
+        script: ScriptModel,
+        optimizer: Value,
+        own: Holding,
+        held: list[tuple[Value, Holding]],
+        later: dict[int, list[Fact]],
     ) -> Iterator[Problem]:
         if _extended(script, optimizer):
             return
-        for fact in script.facts_by_kind.get("attribute", ()):
-            layer, owner = fact.value, fact.owner
-            if owner is None or owner.kind is not Kind.MODULE:
-                continue
+        facts = {id(fact): fact for module in own.modules for fact in later.get(id(module), ())}
+        for fact in sorted(facts.values(), key=lambda fact: fact.time):
+            layer = fact.value
             if fact.time < optimizer.time or layer.time < optimizer.time or not _fresh(layer):
                 continue
-            whole = next((m for m in own.modules for part in roots(owner) if part_of(part, m)), None)
-            if whole is None or not stepped_after(script, optimizer, fact.time):
+            if not stepped_after(script, optimizer, fact.time):
                 continue
             if any(
                 part_of(layer, module) and other is not optimizer and other.time > fact.time
@@ -188,6 +192,16 @@ class OptimizerMissesParameters(Rule):
                             severity=Severity.WARNING,
                             related=((event.call.node, "back-propagated here"),),
                         )
+
+
+def _made_anew(script: ScriptModel) -> dict[int, list[Fact]]:
+    """By the modules that it is in, each attribute of a module that is set."""
+    found: dict[int, list[Fact]] = {}
+    for fact in script.facts_by_kind.get("attribute", ()):
+        if fact.owner is not None and fact.owner.kind is Kind.MODULE:
+            for module in {id(whole) for part in roots(fact.owner) for whole in lineage(part)}:
+                found.setdefault(module, []).append(fact)
+    return found
 
 
 def _fresh(layer: Value) -> bool:

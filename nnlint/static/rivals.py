@@ -47,19 +47,14 @@ class Turn:
 
 def turns(script: ScriptModel) -> Iterator[Turn]:
     """Every step of an optimizer that has rivals, where the file shows what each of them trains."""
-    steps = [
-        e
-        for e in script.events_of(EventKind.STEP)
-        if e.target is not None and e.target.kind is Kind.OPTIMIZER
-    ]
     told: set[int] = set()
-    for step in steps:
+    for step in filter(_steps, script.events):
         assert step.target is not None
         modules = held(step.target)
         if not modules or id(step.call.node) in told:
             continue
         for loop in step.frame.loops():
-            rivals = _rivals(step, [other for other in steps if other.frame.inside(loop)], modules)
+            rivals = _rivals(step, [e for e in loop.events if _steps(e)], modules)
             if rivals:
                 told.add(id(step.call.node))
                 acts = sorted((e for e in loop.events if e.kind in ACTS), key=lambda e: e.time)
@@ -67,6 +62,10 @@ def turns(script: ScriptModel) -> Iterator[Turn]:
                 before = [*reversed(acts[:place]), *reversed(acts[place + 1 :])]
                 yield Turn(step, loop, modules, parts(modules), rivals, before)
                 break
+
+
+def _steps(event: Event) -> bool:
+    return event.kind is EventKind.STEP and event.target is not None and event.target.kind is Kind.OPTIMIZER
 
 
 def _rivals(
