@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,8 @@ _RETRIES = 2
 _GRACE = 10.0
 # How often a run is asked whether it is done, in seconds.
 _LOOK = 0.25
+# How long a cluster's address is tried, in seconds.
+_CONNECT = 5.0
 # The least that Ray takes: the answers are a few kilobytes.
 _STORE = 80 * 2**20
 
@@ -97,6 +100,17 @@ def _reason(error: ray.exceptions.RayError) -> str:
     return f"the cluster could not run it: {text[:300]}{hint}"
 
 
+def _answers(address: str) -> None:
+    """ExecutorError if nobody listens at host:port, which Ray finds out after some minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT).close()
+    except (OSError, OverflowError) as error:
+        raise ExecutorError(f"no Ray cluster at RAY_ADDRESS={address}: {one_line(error)}") from None
+
+
 @contextlib.contextmanager
 def cluster(*, cpu: bool, verbose: bool) -> Iterator[RayCluster]:
     """The cluster that Ray finds (RAY_ADDRESS, or one that runs on this machine), or one of our own.
@@ -104,6 +118,8 @@ def cluster(*, cpu: bool, verbose: bool) -> Iterator[RayCluster]:
     `cpu` leaves accelerators alone; with `verbose` the machines' output is shown. ExecutorError if there is
     no Ray, or no cluster where RAY_ADDRESS says.
     """
+    address = os.environ.get("RAY_ADDRESS", "")
+    _answers(address)
     # nnlint sends nothing home.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -115,9 +131,8 @@ def cluster(*, cpu: bool, verbose: bool) -> Iterator[RayCluster]:
         try:
             ray.init(address="auto", log_to_driver=verbose, logging_level=logging.ERROR)
         except ConnectionError as error:
-            if "RAY_ADDRESS" in os.environ:
-                why = f"no Ray cluster at RAY_ADDRESS={os.environ['RAY_ADDRESS']}: {one_line(error)}"
-                raise ExecutorError(why) from None
+            if address:
+                raise ExecutorError(f"no Ray cluster at RAY_ADDRESS={address}: {one_line(error)}") from None
             # Otherwise Ray would write one into the user's home.
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
             folder = tempfile.mkdtemp(prefix="nnlint-")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 from support import nnlint
+
+from nnlint.executors.executor import ExecutorError
+from nnlint.executors.ray_cluster import cluster
 
 
 def test_without_ray_it_is_one_line(tmp_path: Path) -> None:
@@ -22,3 +26,14 @@ def test_what_needs_one_machine_is_refused(option: tuple[str, str], tmp_path: Pa
     done = nnlint("run", "--executor", "ray", *option, "train.py", cwd=tmp_path)
     assert done.returncode == 2
     assert b"--executor ray goes with none of" in done.stderr
+
+
+def test_an_address_where_no_cluster_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        # Nobody listens there.
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        why = rf"no Ray cluster at RAY_ADDRESS={address}: ConnectionRefusedError"
+        with pytest.raises(ExecutorError, match=why), cluster(cpu=True, verbose=False):
+            pass
