@@ -15,6 +15,8 @@ from nnlint.static.values import Kind, Value
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
+_GROUPS = frozenset({".add_argument_group", ".add_mutually_exclusive_group"})
+
 
 class BooleanOption(Rule):
     words = ("add_argument",)
@@ -28,14 +30,18 @@ class BooleanOption(Rule):
                 continue
             option = str(call.args[0].const)
             kind, default = call.kwargs.get("type"), call.kwargs.get("default")
-            if kind is not None and kind.op == "builtins.bool" and not _another_parser(script, call):
-                yield self._boolean(call, call.node, option, action)
+            if kind is not None and kind.op == "builtins.bool":
+                made = _parser(script, call)
+                if not made.endswith("Parser") or made.endswith(("ArgumentParser", "ArgParser")):
+                    yield self._boolean(call, call.node, option, action, sure=made.endswith("Parser"))
             elif kind is None and default is not None and _number(default) and _takes_text(call, option):
                 use = _silent_use(script, call, option)
                 if use is not None:
                     yield self._number(call.node, option, default, *use)
 
-    def _boolean(self, call: Value, node: cst.Call, option: str, action: str | None) -> Problem:
+    def _boolean(
+        self, call: Value, node: cst.Call, option: str, action: str | None, *, sure: bool
+    ) -> Problem:
         argument = _argument(node, "type")
         fix = None
         if (
@@ -53,9 +59,9 @@ class BooleanOption(Rule):
         return self.problem(
             argument,
             f"type=bool turns every text but the empty one into True, so `{option} False` switches it on; "
-            f"use "
-            f"action=argparse.BooleanOptionalAction",
+            f"use action=argparse.BooleanOptionalAction",
             fix=fix,
+            severity=None if sure else Severity.WARNING,
         )
 
     def _number(self, node: cst.Call, option: str, default: Value, use: cst.CSTNode, why: str) -> Problem:
@@ -73,19 +79,21 @@ class BooleanOption(Rule):
         )
 
 
-def _another_parser(script: ScriptModel, call: Value) -> bool:
-    """Whether options are added to a parser of a class of its own, which may read `bool` in its own way."""
+def _parser(script: ScriptModel, call: Value) -> str:
+    """The class of the parser that the option is added to, as it is made or annotated; one of a class of its
+    own may read `bool` in its own way. Empty where the file does not say."""
     parser = call.receiver
     for _ in range(9):
-        if parser is None or parser.op != ".add_argument_group" or parser.receiver is None:
+        if parser is None or parser.op not in _GROUPS or parser.receiver is None:
             break
         parser = parser.receiver
     if parser is None:
-        return False
-    made = parser.op
+        return ""
     if parser.op == "param" and isinstance(parser.node, cst.Param) and parser.node.annotation is not None:
-        made = script.text(parser.node.annotation.annotation)
-    return made.endswith("Parser") and not made.endswith(("ArgumentParser", "ArgParser"))
+        return script.text(parser.node.annotation.annotation)
+    if parser.op == ".add_parser":
+        return "ArgumentParser"  # of subparsers
+    return parser.op if parser.op.endswith("Parser") else ""
 
 
 def _argument(node: cst.Call, name: str) -> cst.Arg:

@@ -124,6 +124,7 @@ class DiscardedForwardValue(Rule):
             f"nothing reads this `{fact.name}` before `{script.text(later, 40)}` replaces it, so what is "
             f"computed here is lost",
             related=((later, "replaced here"),),
+            severity=Severity.WARNING,  # it may be a leftover that is not missed
         )
 
 

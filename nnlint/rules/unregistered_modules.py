@@ -59,7 +59,7 @@ class UnregisteredModules(Rule):
                 continue
             loose = [module for module in modules_in(held) if module.owner is None and built_here(module)]
             loose = [module for module in loose if has_weights(module) and id(module) not in handed_on]
-            if not loose or _hidden_on_purpose(held) or _chosen_from(owner, held):
+            if not loose or _hidden_on_purpose(held) or _chosen_from(owner, held) or _by_name(script, owner):
                 continue
             yield self.problem(
                 fact.node,
@@ -96,6 +96,16 @@ def _hidden_on_purpose(held: Value) -> bool:
     return (
         isinstance(held.node, (cst.List, cst.Tuple)) and len(held.node.elements) == 1 and len(held.args) == 1
     )
+
+
+def _by_name(script: ScriptModel, owner: Value) -> bool:
+    """Whether the object sets attributes whose names the file does not write out, as
+    `setattr(self, f"layer{i}", …)` does in a loop: that may register what the list holds."""
+    for call in script.calls_of("builtins.setattr", "add_module", "register_module"):
+        given = call.args if call.receiver is None else [call.receiver, *call.args]
+        if len(given) == 3 and owner in given[0].alternatives() and given[1].kind is not Kind.CONST:
+            return True
+    return False
 
 
 def _chosen_from(owner: Value, held: Value) -> bool:
