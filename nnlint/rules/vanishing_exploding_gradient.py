@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.health import HEALTH, Depth, Health, depths, layer_of, of, typical
+from nnlint.experiments.health import HEALTH, Depth, Health, depths, layer_of, matrices, of, typical
 from nnlint.experiments.loops import LATER
+from nnlint.finding import Severity
 from nnlint.rule import Rule, Sighting, listed
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # The largest ratio across depth that a sound script showed was 248.
 _RATIO = 1e4
+# Where each hidden activation is a sigmoid, which passes at most a quarter of the gradient, this much is its.
+_SIGMOIDS, _QUARTERED = 2, 1 / 50
 # Beyond this an activation is large, whatever it began with.
 _LARGE = 1e3
 _STEPS = 4
@@ -55,7 +58,10 @@ def _broken(step: FirstStep) -> Iterator[Sighting]:
 
 def _across(health: Health, depth: Depth) -> Iterator[Sighting]:
     """Gradients that shrink or grow from the last layers to the first."""
-    if len(depth.first[0].gradients) < _STEPS or not (depth.ratio < 1 / _RATIO or depth.ratio > _RATIO):
+    if len(depth.first[0].gradients) < _STEPS:
+        return
+    if not (depth.ratio < 1 / _RATIO or depth.ratio > _RATIO):
+        yield from _quartered(health, depth)
         return
     first, last = depth.first[0], depth.last[-1]
     layer = layer_of(health, first)
@@ -76,6 +82,25 @@ def _across(health: Health, depth: Depth) -> Iterator[Sighting]:
         layer.place if layer else health.root_places[depth.root],
         f"{what}, {typical(last.gradients):.1e} at `{last.name}`: {advice}",
         evidence={"gradient norms": figures},
+    )
+
+
+def _quartered(health: Health, depth: Depth) -> Iterator[Sighting]:
+    """A stack whose hidden activations are sigmoids, by which the gradient shrinks from layer to layer."""
+    inside = [layer for layer in health.layers if layer.root == depth.root]
+    sigmoids = [layer for layer in inside if layer.activation == "sigmoid" and layer.hidden]
+    weights = sum(weight.root == depth.root for weight in matrices(health))
+    others = any(layer.activation in ("relu", "tanh") or "Norm" in layer.class_name for layer in inside)
+    if others or len(sigmoids) < max(_SIGMOIDS, weights - 2) or not 0 < depth.ratio < _QUARTERED:
+        return
+    first, last = depth.first[0], depth.last[-1]
+    yield Sighting(
+        sigmoids[0].place,
+        f"the hidden activations are {len(sigmoids)} sigmoids, and each passes at most a quarter of the "
+        f"gradient: {typical(first.gradients):.1e} arrives at `{first.name}`, {typical(last.gradients):.1e} "
+        f"at `{last.name}`, so the first layers learn slowest of all; use ReLU, or tanh",
+        severity=Severity.WARNING,
+        evidence={"ratio": depth.ratio},
     )
 
 
