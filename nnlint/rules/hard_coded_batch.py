@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import libcst as cst
+
 from nnlint.rule import Problem, Rule
 from nnlint.static.arguments import constant
 from nnlint.static.shapes import NEW
@@ -65,7 +67,10 @@ def _loader_of(data: Value, size: object) -> Value | None:
     for item in data.graph(lambda value: value.op == "batch_item"):
         if item.op != "batch_item" or not item.args or not item.args[0].args:
             continue
-        loader = item.args[0].args[0]
+        batch = item.args[0]
+        if isinstance(batch.node, cst.Call) and batch.frame is not None and batch.frame.loop() is None:
+            continue  # next(iter(loader)): the first batch is full
+        loader = batch.args[0]
         full = constant(loader, "drop_last", False) is not False
         if loader.op == LOADER and constant(loader, "batch_size", 1) == size and not full:
             return loader

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
+import libcst as cst
+
 from nnlint.static.lineage import Lineage
 from nnlint.static.splits import dataset_of, stated_split, whole
 from nnlint.static.values import Kind, Value
+from nnlint.static.walk import descend
 
 _DATA = (
     r"loader|data|set|iter|batch|ds|dl|gen|x|y|images?|inputs?|labels?|targets?|features?|mask|idx|index"
@@ -17,6 +20,7 @@ _TEST = re.compile(
     re.IGNORECASE,
 )
 _OTHER = re.compile(r"val|dev(?:$|[^a-z])|train|(?:^|_)trn", re.IGNORECASE)
+_VALIDATION = re.compile(r"(?<![a-z])(?:val|valid|validation|dev)(?![a-z])", re.IGNORECASE)
 _ANY = re.compile(rf"(?:^|_)(?:\w*loader|{_DATA})(?:$|_)", re.IGNORECASE)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -47,13 +51,34 @@ def _is_data(value: Value) -> bool:
     return value.kind in (Kind.LOADER, Kind.DATASET) and not value.alts
 
 
+def _for_validation(dataset: Value) -> bool:
+    """Whether what a data set is made from says so: `List("voc_val.txt")`, `random_split(…, [n, n_val])`."""
+    return any(
+        _halves_for_validation(part)
+        or (part.kind is Kind.CONST and isinstance(part.const, str) and _VALIDATION.search(part.const))
+        for part in dataset.graph()
+    )
+
+
+def _halves_for_validation(split: Value) -> bool:
+    """Whether a data set is split in two, and one size is called after validation."""
+    if split.op != "torch.utils.data.random_split" or not isinstance(split.node, cst.Call):
+        return False
+    sizes = [arg.value for arg in split.node.args[1:] if isinstance(arg.value, (cst.List, cst.Tuple))]
+    return any(
+        len(size.elements) == 2
+        and any(isinstance(node, cst.Name) and validation_name(node.value) for node in descend(size))
+        for size in sizes
+    )
+
+
 def _is_test(source: Value) -> bool | None:
     """Whether this is test data; None where it does not say."""
     dataset = dataset_of(source) or source
     base = whole(dataset)
     names = [_CAMEL.sub("_", value.name) for value in (source, dataset, base) if value.name]
     if source.kind in (Kind.LOADER, Kind.DATASET):
-        if any(_OTHER.search(name) for name in names):
+        if any(_OTHER.search(name) for name in names) or _for_validation(dataset):
             return False
         stated = stated_split(base) if base.kind is Kind.DATASET and not base.alts else None
         if stated is not None and (base.cls is None or "False" not in stated[1]):
