@@ -92,7 +92,7 @@ class MetricAxis(Rule):
                 continue
             scores = value.args[0]
             dim = _axis_of(value)
-            if dim == 0 and type(dim) is int and _batched(script, scores):
+            if dim == 0 and type(dim) is int and (_batched(script, scores) or _led(script, scores)):
                 return self.problem(
                     value.node,
                     f"the largest score is taken over axis 0 of `{script.name_of(scores, 'the output')}`, "
@@ -195,6 +195,17 @@ def _batched(script: ScriptModel, scores: Value) -> bool:
         if rank is not None and rank != 2:
             return False
     return True
+
+
+def _led(script: ScriptModel, scores: Value) -> bool:
+    """Whether axis 0 is the batch by the shapes of what made the scores, or by a model's `logits`."""
+    batches = [part for part in scores.graph() if part.op == "batch_item"]
+    if any(loader.op == LOADER and not _many(loader) for part in batches for loader in loaders_behind(part)):
+        return False
+    shape = script.shapes.of(scores)
+    if shape is not None and len(shape) > 1 and any(f[0] == "batch" for f in shape[0] if type(f) is tuple):
+        return True
+    return script.shapes.batch_leads(scores) and script.shapes.rank(scores) in {2, 4, None}
 
 
 BATCH_FIRST = torch_api.RELABEL | {

@@ -43,6 +43,7 @@ class TornPairs(Rule):
                 self._permuted(script, lineage, pair)
                 or self._apart(script, lineage, pair, found)
                 or self._one_side(script, pair, found)
+                or self._inputs_only(script, lineage, pair)
                 or self._loaders(lineage, pair)
             )
             if problem is not None and id(problem.node) not in told:
@@ -112,6 +113,28 @@ class TornPairs(Rule):
                     )
         return None
 
+    def _inputs_only(self, script: ScriptModel, lineage: Lineage, pair: Pair) -> Problem | None:
+        """`x = x[randperm(n)]`, and `y`, which goes with it row by row, stays as it was.
+
+        The other way round it may be a test with random labels.
+        """
+        kept = _plain(pair.second)
+        if pair.loss or permuted(lineage, pair.second):
+            return None
+        for taken in permuted(lineage, pair.first):
+            rows = taken.args[0]
+            if taken.node is None or rows is kept or not _row_by_row(lineage, rows, kept):
+                continue
+            if not _unpermuted(lineage, pair.first, taken):
+                name, still = script.name_of(rows, "the data"), script.name_of(kept, "the labels")
+                return self.problem(
+                    taken.node,
+                    f"`{name}` is brought into a random order and `{still}`, which belongs to it row by row "
+                    f"({pair.words}), is not, so every sample gets another one's label; take both by one "
+                    f"permutation",
+                )
+        return None
+
     def _loaders(self, lineage: Lineage, pair: Pair) -> Problem | None:
         """Inputs and labels out of two loaders, each with an order of its own."""
         if not pair.loss or not is_data(pair.second):
@@ -161,6 +184,18 @@ def _together(value: Value, other: Value) -> bool:
         return False
     member = value.op == "item_of" or (value.op == "getitem" and value.args[1].kind is Kind.CONST)
     return member and value.op == other.op and value.args[0] is other.args[0]
+
+
+def _row_by_row(lineage: Lineage, rows: Value, labels: Value) -> bool:
+    """Whether one was made from the other (not only of its length), or both came together."""
+    stop = lambda part: part.kind in SIZES  # noqa: E731
+    if labels.kind not in (Kind.CONST, *SIZES) and any(
+        labels is part for part in lineage.behind(rows, stop=stop)
+    ):
+        return True  # `prototypes[labels]`
+    if labels.op in ALIKE:
+        return False
+    return _together(labels, rows) or any(rows is part for part in lineage.behind(labels, stop=stop))
 
 
 def _loaders_of(lineage: Lineage, value: Value) -> list[Value]:

@@ -162,13 +162,21 @@ class Shapes:
             value = value.args[0]
         return None
 
-    def batch_leads(self, value: Value | None) -> bool:
-        """Whether axis 0 surely runs over samples: it comes from a loader, or a layer reads it so."""
+    def batch_leads(self, value: Value | None, met: frozenset[int] = frozenset()) -> bool:
+        """Whether axis 0 surely runs over samples: it comes from a loader, or a layer reads it so.
+
+        `met`: the values of loops that are being followed, whose turns keep what the first one was given.
+        """
         for _ in range(60):
-            if value is None:
-                return False
+            if value is None or id(value) in met:
+                return value is not None
             value = origin(value)
             op = value.op
+            if value.alts:
+                if id(value) in met:
+                    return True
+                inside = met | {id(value)}
+                return len(met) < 6 and all(self.batch_leads(part, inside) for part in value.alts)
             if op == "batch_item":
                 return True
             if op.startswith(("conv", "max_pool", "avg_pool", "adaptive_")) or op == "batch_norm":
@@ -194,6 +202,8 @@ class Shapes:
                 and shape is not None
                 and _number(constant(value, "dim")) not in (None, 0, -len(shape))
             ) or (op == "getitem" and value.args[1].op == "slice" and value.args[1].args[0].is_const(None)):
+                value = value.args[0]
+            elif op == "bmm" or (op == "unsqueeze" and (_number(constant(value, "dim")) or 0) > 0):
                 value = value.args[0]
             elif op in {"add", "sub", "mul", "div", "cat"} and value.args:
                 first = value.args[0]

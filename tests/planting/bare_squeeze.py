@@ -1,4 +1,7 @@
-"""`squeeze()` drops the batch axis too, when a batch has one sample."""
+"""`squeeze()` drops the batch axis too, when a batch has one sample.
+
+Only where a loader makes the batches: environments and replay memories give as many rows as they are asked for.
+"""
 
 from __future__ import annotations
 
@@ -8,5 +11,7 @@ from planted import Mutant, Script
 
 
 def plant(script: Script) -> Iterator[Mutant]:
+    if "DataLoader" not in script.text:
+        return
     for site in script.find("_x.squeeze(-1)", "_x.squeeze(1)", "_x.squeeze(dim=1)", "_x.squeeze(dim=-1)"):
         yield script.mutant(script.replace(site.node, script.filled("_x.squeeze()", site)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from planted import Mutant, Script
@@ -28,7 +29,13 @@ def plant(script: Script) -> Iterator[Mutant]:
             )
     for site in script.find("TensorDataset(_x, _y)", "_m.TensorDataset(_x, _y)"):
         inputs = site.bound["_x"]
-        if isinstance(inputs, ast.Name) and script.spelling("torch.randperm") == "torch.randperm":
+        # Labels that are computed from the inputs there and then follow them.
+        follows = re.search(rf"\b{script.source(inputs)}\b", script.source(site.bound["_y"]))
+        if (
+            isinstance(inputs, ast.Name)
+            and not follows
+            and script.spelling("torch.randperm") == "torch.randperm"
+        ):
             code = f"{inputs.id} = {inputs.id}[torch.randperm(len({inputs.id}))]"
             statement = script.statement(site.node)
             assert isinstance(site.node, ast.Call)
