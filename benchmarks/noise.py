@@ -52,6 +52,10 @@ _OPTIMIZER = re.compile(
     r"^(\s*)([\w.]*opt\w* = (?:[\w.]*\.)?(?:SGD|Adam|AdamW|RMSprop)\()" + _MODEL + r"\.parameters\(\)(.*)$",
     re.MULTILINE,
 )
+# The second of a forward's two inputs, where that is a tensor with an entry a sample.
+_TWO = re.compile(
+    r"def forward\(self, (\w+), ((?!edge_index|hidden|lengths|labels|targets)\w+)\):\n(\s+)(?=\w)"
+)
 _NEVER_LEARNT = frozenset(
     {"overfit-small-batch", "dead-update", "input-independent-baseline", "simple-baseline"}
 )
@@ -95,6 +99,10 @@ BUGS = {
         _NEVER_LEARNT | {"vanishing-exploding-gradient", "suspicious-learning-rate"},
     ),
     "dead units": Bug(_dead, _NEVER_LEARNT | {"dead-units", "loss-not-chance-at-init"}),
+    "argument": Bug(
+        lambda text: _TWO.sub(r"\g<0>\2 = \2[:1].expand_as(\2)\n\3", text),
+        frozenset({"unused-parameters", "chart-dependencies", "cross-batch"}),
+    ),
     "copies optimised": Bug(
         lambda text: _OPTIMIZER.sub(
             r"\1\2[_p.detach().clone().requires_grad_() for _p in \3.parameters()]\4", text
