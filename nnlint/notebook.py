@@ -195,7 +195,8 @@ def _language(metadata: Any) -> tuple[str, str]:
     )
     name = info.get("name") or kernel.get("language") or "python"
     name = re.sub(r"^i?python[\d.]*$", "python", str(name).lower())
-    return name, str(info.get("version", ""))
+    # Some editors write 2.7.6 into every notebook; the kernel is what runs it.
+    return name, "" if kernel.get("name") == "python3" else str(info.get("version", ""))
 
 
 def _rewritten(written: str, text: str, ascii_only: bool) -> str:

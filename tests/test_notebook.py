@@ -164,3 +164,8 @@ def test_any_text_can_be_written(
     old["cells"][number - 1].pop("source")
     assert "".join(source) == text
     assert new == old
+
+
+def test_the_kernel_says_what_python_it_is_where_an_editor_wrote_another() -> None:
+    table = {"kernelspec": {"name": "python3"}, "language_info": {"name": "python", "version": "2.7.6"}}
+    Notebook.read(json.dumps({"cells": [], "metadata": table}).encode())

@@ -12,7 +12,7 @@ from nnlint.rule import Problem, Rule, Sighting, listed
 from nnlint.static.arguments import argument, constant
 from nnlint.static.flow import following
 from nnlint.static.initial import LAYERS, Write, weight_writes
-from nnlint.static.layers import forward_of
+from nnlint.static.layers import forward_of, only_shown
 from nnlint.static.values import EventKind, Fact, Kind, Value
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _symmetric(script: ScriptModel, write: Write) -> bool:
         return False
     if write.single:
         return _hidden(script, write.layer) and (write.number != 0 or _rectified(script, write.layer))
-    made = [call for call in script.calls if call.op in write.classes]
+    made = [call for call in script.calls if call.op in write.classes and not only_shown(script, call)]
     return write.everywhere and any(_hidden(script, layer) for layer in made)
 
 

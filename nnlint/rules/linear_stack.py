@@ -12,6 +12,7 @@ from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import argument, constant
 from nnlint.static.axes import Axis
 from nnlint.static.flow import PASSIVE, Flow, following
+from nnlint.static.layers import only_shown
 from nnlint.static.values import Value
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class LinearStack(Rule):
         seen: set[int] = set()
         for first, second, place in self._pairs(script):
             if place is None or id(place) in seen or not _widens(script, first, second):
+                continue
+            if only_shown(script, second):
                 continue
             seen.add(id(place))
             names = [script.name_of(layer, "the layer") for layer in (first, second)]

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from nnlint.static import torch_api
-from nnlint.static.values import Frame, Kind, Value
+from nnlint.static.values import EventKind, Frame, Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.static.model import ScriptModel
     from nnlint.static.scan import FunctionInfo
 
 # Layers that always hold something to train.
@@ -98,3 +99,15 @@ def forward_of(frame: Frame) -> FunctionInfo | None:
 def init_of(frame: Frame) -> FunctionInfo | None:
     """The `__init__` that is being followed at this place, innermost."""
     return next((function for function in frame.functions() if function.name == "__init__"), None)
+
+
+def only_shown(script: ScriptModel, layer: Value) -> bool:
+    """Whether a layer is built in passing, outside of any class or function, in a script that trains nothing:
+    a demonstration."""
+    if layer.frame is None or layer.frame.functions():
+        return False
+    trains = (EventKind.BACKWARD, EventKind.GRAD, EventKind.STEP, EventKind.OPAQUE, EventKind.SAVE)
+    return not any(True for _ in script.events_of(*trains)) and not any(
+        call.kind is Kind.OPTIMIZER or call.op.startswith(("lightning.", "transformers."))
+        for call in script.calls
+    )
