@@ -28,7 +28,8 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 def test_data(lineage: Lineage, figure: Value) -> Value | None:
     """The test loader, data set or array that a figure was computed on; None where others take part."""
     found: Value | None = None
-    for source in lineage.behind(figure, stop=_is_data):
+    # What a test set was cut out of is no part of it.
+    for source in lineage.behind(figure, stop=lambda value: _is_data(value) or _is_test(value) is True):
         if source is figure and not _is_data(source):
             continue  # a `test_loss` is named after what it was computed on
         side = _is_test(source)
@@ -76,7 +77,9 @@ def _is_test(source: Value) -> bool | None:
     """Whether this is test data; None where it does not say."""
     dataset = dataset_of(source) or source
     base = whole(dataset)
-    names = [_CAMEL.sub("_", value.name) for value in (source, dataset, base) if value.name]
+    names = [
+        _CAMEL.sub("_", value.name.rpartition(".")[2]) for value in (source, dataset, base) if value.name
+    ]
     if source.kind in (Kind.LOADER, Kind.DATASET):
         if any(_OTHER.search(name) for name in names) or _for_validation(dataset):
             return False

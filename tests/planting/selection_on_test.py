@@ -8,6 +8,10 @@ from collections.abc import Iterator
 
 from planted import Mutant, Script
 
+_HELD_OUT = re.compile(
+    r"\b(?:val|valid|eval|dev)(?=_(?:loader|dataloader|dl|ds|set|data|idx|mask|x|y)\b)|(?<=\bn_)val\b"
+)
+
 
 def plant(script: Script) -> Iterator[Mutant]:
     kept = [
@@ -27,17 +31,10 @@ def plant(script: Script) -> Iterator[Mutant]:
             for site in script.find(f"_f(_m, {pair[0]}, ...)", f"_f({pair[0]})"):
                 code = re.sub(rf"\b{pair[0]}\b", pair[1], script.source(site.node))
                 yield script.mutant(script.replace(site.node, code), also=kept)
-    else:
-        # There is no test set but the one the loader is named after.
-        for name in ("val_loader", "valid_loader", "eval_dataloader"):
-            wrong = re.sub(
-                r"\b" + name + r"\b",
-                name.replace("valid", "test").replace("val", "test", 1).replace("eval", "test"),
-                script.text,
-            )
-            if wrong != script.text:
-                rows = frozenset(node.lineno for node in kept)
-                calls = frozenset(
-                    number for number, line in enumerate(wrong.splitlines(), 1) if "test" in line
-                )
-                yield Mutant(wrong, rows | calls, script.origin)
+    elif "fold" not in script.text:
+        # There is no test set but the one that the loader and its data are named after.
+        wrong = _HELD_OUT.sub("test", script.text)
+        if wrong != script.text:
+            rows = frozenset(node.lineno for node in kept)
+            calls = frozenset(number for number, line in enumerate(wrong.splitlines(), 1) if "test" in line)
+            yield Mutant(wrong, rows | calls, script.origin)
