@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nnlint.rule import Problem, Rule
 from nnlint.static.state import roots
 from nnlint.static.updates import Update, touches, trained, updates, writes_gradients
-from nnlint.static.values import EventKind, Kind, Value
+from nnlint.static.values import EventKind, Frame, Kind, Value
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
@@ -90,15 +90,25 @@ def _may_clear(script: ScriptModel, update: Update) -> bool:
 
 
 def _timed(script: ScriptModel, update: Update) -> bool:
-    """Whether the loop measures how long a step takes, on random numbers: nothing is learnt there."""
+    """Whether the loop measures how long a step takes, on made-up numbers: nothing is learnt there."""
+    home = next((frame for frame in update.round.chain() if frame.kind in {"function", "module"}), None)
     timed = any(
         call.frame is not None and call.frame.inside(update.round)
         for call in script.calls_of("torch.cuda.synchronize")
-    )
+    ) or (len(list(_clock(script, home))) > 1)
     fed = [event.call.args for event in update.round.events if event.kind is EventKind.FORWARD]
     return timed and all(
-        args and any(part.op in {"rand", "randn"} for part in args[0].graph()) for args in fed
+        args and any(part.op in {"rand", "randn", "ones", "zeros"} for part in args[0].graph())
+        for args in fed
     )
+
+
+def _clock(script: ScriptModel, home: Frame | None) -> Iterator[Value]:
+    """Where a function reads the clock: once before a loop and once behind it."""
+    for call in script.calls_of("time.time", "time.perf_counter", "time.monotonic", "time.process_time"):
+        frame = call.frame
+        if frame is not None and home is not None and frame.loop() is home.loop() and frame.inside(home):
+            yield call
 
 
 def _hands_over(target: Value | None, optimizer: Value, held: tuple[Value, ...]) -> bool:

@@ -14,6 +14,7 @@ from nnlint.graph.makers import made_by
 from nnlint.rule import Change, Draft, Problem, Replacement, Rule, Sighting
 from nnlint.static.rewrite import functional, is_method, mentions, operand
 from nnlint.static.scores import surely
+from nnlint.static.torch_api import TO_PYTHON
 from nnlint.static.zeros import LOGARITHMS, in_training_graph, reaches_zero, untaken_risks
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ class UnsafeLog(Rule):
         for call in script.calls_of(*LOGARITHMS):
             if id(call) in elsewhere or not call.args or not in_training_graph(call) or call.node is None:
                 continue
+            taker = script.flow.only_taker(call)
+            if taker is not None and taker.op in TO_PYTHON:
+                continue  # a number for a log line: nothing flows back
             if reaches_zero(call.args[0]):
                 yield self.problem(call.node, self._message(script, call), fix=_stable(script, call))
 
