@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from support import CHECKOUT, python
+from support import CHECKOUT, mismatches, python
 
 from nnlint.capture.plan import Request
 from nnlint.capture.supervise import Capture
@@ -18,6 +18,7 @@ from nnlint.examine import examine
 from nnlint.experiments.health import HEALTH
 from nnlint.experiments.overfit import TEN
 from nnlint.finding import Report, Tier
+from nnlint.page_text import expectations
 
 pytestmark = pytest.mark.slow
 
@@ -99,6 +100,23 @@ def test_a_bug_that_takes_two_processes(text: str, name: str, line: str, tmp_pat
     report, _ = run(tmp_path, text, "NNL801", name)
     row = next(number for number, at in enumerate(text.splitlines(), 1) if line in at)
     assert shown(report) == {name: row}
+
+
+@pytest.mark.parametrize(
+    "name", ["ddp_moved_after_wrapping", "ddp_no_sync_left_on", "ddp_batch_norm_per_rank"]
+)
+def test_ranks_that_part_in_a_whole_script(name: str) -> None:
+    script = CHECKOUT / f"fixtures/buggy/{name}.py"
+    report, _ = examine(Linter.load(Config(select=("NNL801",))), Request(str(script), seconds=120, ranks=2))
+    assert report.not_run == ()
+    marks = expectations(script.read_text(encoding="utf-8"))
+    assert mismatches(report.findings, [mark for mark in marks if mark.name == "rank-divergence"]) == []
+
+
+def test_shards_of_parameters_are_no_difference() -> None:
+    script = CHECKOUT / "fixtures/clean/fsdp_training.py"
+    report, seen = examine(Linter.load(Config(select=("NNL8",))), Request(str(script), seconds=120, ranks=2))
+    assert (report.findings, report.not_run, len(seen.ranks)) == ((), (), 2)
 
 
 def test_batch_norm_knows_the_samples_of_its_rank_only(tmp_path: Path) -> None:
