@@ -24,14 +24,14 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _forked_from_a_warm_process() -> Iterator[None]:
-    """Scripts that are run from within this process begin with torch imported; see `warm`."""
+def warm() -> Iterator[Warm]:
+    """Scripts that are run from within this process begin with torch imported: as forks of this one."""
     with pytest.MonkeyPatch.context() as patch:
-        warm = Warm()
+        process = Warm()
         if sys.platform == "linux":
-            patch.setattr(supervise, "_launched", warm.launched)
-        yield
-        warm.close()
+            patch.setattr(supervise, "_launched", process.launched)
+        yield process
+        process.close()
 
 
 @pytest.fixture(autouse=True)

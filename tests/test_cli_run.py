@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from support import nnlint, processes, ran
+from support import SLEEP, nnlint, ran, sleeping
 
 DEAD = """
 import sys
@@ -78,7 +78,7 @@ def test_wrong_requests_are_one_line(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_the_script_and_is_said(tmp_path: Path) -> None:
-    (tmp_path / "train.py").write_text("import subprocess\nsubprocess.run(['sleep', '4324'])\n")
+    (tmp_path / "train.py").write_text(f"import subprocess\nsubprocess.run({SLEEP})\n")
     process = subprocess.Popen(
         [sys.executable, "-m", "nnlint", "run", "train.py"],
         cwd=tmp_path,
@@ -86,15 +86,15 @@ def test_ctrl_c_ends_the_script_and_is_said(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         env={**os.environ, "NO_COLOR": "1"},
     )
-    deadline = time.monotonic() + 60
-    while not processes("sleep 4324"):
+    deadline = time.monotonic() + 120
+    while not sleeping():
         assert time.monotonic() < deadline, "the script has not started"
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert errors.endswith(b"nnlint: interrupted\n")
-    deadline = time.monotonic() + 10
-    while processes("sleep 4324"):
+    deadline = time.monotonic() + 60
+    while sleeping():
         assert time.monotonic() < deadline, "the script lives on"
         time.sleep(0.1)

@@ -22,6 +22,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import IO, NoReturn
 
@@ -56,10 +57,19 @@ class Warm:
     def __init__(self) -> None:
         self._environment: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
-        self._socket, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._beginning = threading.Lock()
+
+    def ready(self) -> None:
+        """Return when it has imported everything."""
+        with self._beginning:
+            if self._process is None and sys.platform == "linux":
+                self._begin()
 
     def _begin(self) -> None:
-        number = self._theirs.fileno()
+        self._socket.close()
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        number = theirs.fileno()
         self._environment = _environment()
         self._process = subprocess.Popen(
             [sys.executable, __file__, str(number)],
@@ -68,12 +78,13 @@ class Warm:
             pass_fds=(number,),
             start_new_session=True,
         )
-        self._theirs.close()
+        theirs.close()
+        if not self._socket.recv(1):
+            raise AssertionError("the warm process has died")
 
     def launched(self, plan: Plan, writing: int, asking: int) -> supervise.Child:
         """As `supervise` starts a process, with the same arguments."""
-        if self._process is None:
-            self._begin()
+        self.ready()
         if _environment() != self._environment:
             return AFRESH(plan, writing, asking)
         reading, output = os.pipe()
@@ -90,7 +101,6 @@ class Warm:
     def close(self) -> None:
         """End it, and whatever it has forked."""
         self._socket.close()
-        self._theirs.close()
         if self._process is not None:
             self._process.wait()
 
@@ -185,6 +195,7 @@ def _main() -> None:
         # Untouched by the forked: what they share need not be copied.
         gc.collect()
         gc.freeze()
+        requests.send(b".")
         _serve(requests)
 
 
