@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 OPERATIONS = frozenset(
     {"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"}
 )
+ACTIVATIONS = frozenset({"relu", "leaky_relu", "elu", "gelu", "silu", "relu_"})
+_JUDGES = frozenset({"validation_step", "test_step", "predict_step"})
 MESSAGE = (
     "this dropout feeds batch norm directly: it changes the variance in training, so the running variance "
     "that evaluation uses is wrong; put the dropout after the batch norm and its activation"
@@ -48,6 +50,7 @@ class DropoutBeforeBatchNorm(Rule):
                     value.op in OPERATIONS
                     and not _off(value)
                     and not _layers(value) & (said | quiet)
+                    and not _preactivated(value)
                     and value.frame is not None
                     and call.frame is not None
                 ):
@@ -78,11 +81,24 @@ def _layers(dropped: Value) -> set[int]:
 def _never_evaluated(script: ScriptModel) -> bool:
     """A whole script whose networks stay in training mode and are kept nowhere, as a GAN's often do: nothing
     reads the running variance."""
-    return (
-        script.complete
-        and bool(script.training_passes)
-        and not any(True for _ in script.events_of(EventKind.EVAL, EventKind.SAVE))
-    )
+    if any(True for _ in script.events_of(EventKind.EVAL, EventKind.SAVE)):
+        return False
+    trained = [cls for cls in script.classes if "training_step" in cls.methods]
+    if trained:
+        return not any(_JUDGES & cls.methods.keys() for cls in trained)
+    return script.complete and bool(script.training_passes)
+
+
+def _preactivated(dropped: Value) -> bool:
+    """Whether it stands where a Wide ResNet has it: between the two convolutions of a block whose norms come
+    first, the block's own first norm included."""
+    layer = dropped.input
+    if layer is None or not layer.op.startswith("conv"):
+        return False
+    before = layer.input
+    while before is not None and before.op in ACTIVATIONS:
+        before = before.input
+    return before is not None and before.op == "batch_norm"
 
 
 def _off(dropout: Value) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule
 from nnlint.static import gradients
 from nnlint.static.state import roots
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 CUTS = gradients.CUTS | {"variable", "call", "zeros_like", "copy.deepcopy"}
 SUMS = frozenset({"add", "mul", "div", "mean", "sum"})
 STATES = frozenset({"lstm_state", "gru_state", "rnn_state"})
+CELLS = frozenset({"lstm_cell", "gru_cell", "rnn_cell"})
 # Anything that may cut or renew a state that is kept on the module.
 CUT_WORDS = re.compile(rb"\.detach|\bdetach\w*\(|\.data\b|repackage|deepcopy|zero_\(|fill_\(")
 
@@ -43,6 +45,7 @@ class HiddenStateNotDetached(Rule):
                         f"`{name}` comes from the batch before with its graph, so `backward` goes back "
                         f"through all earlier batches (or fails on freed buffers); write `{name}.detach()` "
                         f"at the start of each batch",
+                        severity=None if _recurrent(value) else Severity.WARNING,
                     )
                     break
         yield from self._kept_on_self(script)
@@ -144,6 +147,11 @@ def _carried(state: Value, forward: Event) -> bool:
             if value is not state and _made_by(value, module):
                 found = found or value.derives_from([state])
     return found
+
+
+def _recurrent(state: Value) -> bool:
+    """Whether a recurrent layer gave it, as far as the file shows: what else comes back may be meant to."""
+    return any(part.op in STATES or part.op in CELLS for part in state.graph())
 
 
 def _made_by(value: Value, module: Value | None) -> bool:
