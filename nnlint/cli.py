@@ -128,6 +128,15 @@ def _paths_or_commands(ctx: click.Context, _: click.Parameter, incomplete: str) 
 @click.option("--watch", is_flag=True, help="Check again whenever a file changes, until Ctrl-C.")
 @click.option("--statistics", is_flag=True, help="Print how often each rule has spoken, not the findings.")
 @click.option("--show-files", is_flag=True, help="Print the files that would be checked, and check none.")
+@click.option(
+    "--stdin-filename",
+    metavar="FILE",
+    default="",
+    help="The file that standard input is: its settings hold, and a notebook is read as one.",
+)
+@click.option(
+    "--force-exclude", is_flag=True, help="Leave out what the settings exclude even where it is named."
+)
 @work
 @output
 def check(
@@ -144,6 +153,8 @@ def check(
     output_format: str | None,
     statistics: bool,
     show_files: bool,
+    stdin_filename: str,
+    force_exclude: bool,
     jobs: int | None,
     shard: Shard,
     no_cache: bool,
@@ -153,7 +164,9 @@ def check(
     isolated: bool,
 ) -> None:
     """Check files and folders (the current one if none is given); `-` is standard input."""
-    paths = paths or (".",)
+    paths = paths or (("-",) if stdin_filename else (".",))
+    if stdin_filename and paths != ("-",):
+        raise click.UsageError("--stdin-filename is for standard input alone: nnlint --stdin-filename FILE -")
     if (fix or diff) + add_ignores + watch + show_files > 1:
         raise click.UsageError("--fix or --diff, --add-ignores, --watch and --show-files exclude each other")
     if "-" in paths and (add_ignores or watch):
@@ -161,9 +174,22 @@ def check(
     if "-" in paths and shard.count > 1:
         raise click.UsageError("--shard needs files, not standard input")
     linter, settings = load_linter(
-        paths, select, extend_select, ignore, output_format, config, isolated, baseline=baseline
+        paths,
+        select,
+        extend_select,
+        ignore,
+        output_format,
+        config,
+        isolated,
+        baseline=baseline,
+        stdin_filename=stdin_filename,
     )
-    linter = replace(linter, shard=shard)
+    linter = replace(
+        linter,
+        shard=shard,
+        force_exclude=force_exclude,
+        stdin_name=stdin_filename or linter.stdin_name,
+    )
     render = (statistics_reporter if statistics else reporter)(settings.output_format)
     if render is None:
         fail(f"--statistics has no {settings.output_format} form")

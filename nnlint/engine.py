@@ -54,6 +54,10 @@ class Linter:
     baseline: Baseline = field(default_factory=Baseline)
     # Which of the files are looked at.
     shard: Shard = field(default_factory=Shard)
+    # Whether what is named is left out too if the settings say so.
+    force_exclude: bool = False
+    # The name of standard input: that of the file that an editor pipes through.
+    stdin_name: str = nnlint.files.STDIN_NAME
 
     @classmethod
     def load(cls, config: Config | None = None) -> Linter:
@@ -120,7 +124,7 @@ class Linter:
             results = itertools.chain((self._check_stdin(treat),), results)
         for result in results:
             # A treatment works on what was found just now, in the bytes that it is given.
-            if treat and result.findings and result.filename != nnlint.files.STDIN_NAME:
+            if treat and result.findings and result.filename != self.stdin_name:
                 result = self._treated(result.filename, treat)
             findings.extend(result.findings)
             not_run.extend(result.not_run)
@@ -139,10 +143,16 @@ class Linter:
     def discover(self, paths: Iterable[str]) -> nnlint.files.Discovery:
         """The files that the paths stand for; `-` is none."""
         named = [Path(path) for path in paths if path != nnlint.files.STDIN]
+        if self.force_exclude:
+            named = nnlint.files.left(named, self.exclude, self.root)
         found = nnlint.files.discover(named, self.exclude, self.root)
         if self.shard.count > 1:
             found.files = [file for file in found.files if self.shard.holds(self.relative(str(file)))]
         return found
+
+    def excludes(self, filename: str) -> bool:
+        """Whether the settings leave a file out, which whoever names it may not know (an editor, a hook)."""
+        return not nnlint.files.left([Path(filename)], self.exclude, self.root)
 
     def check_text(self, text: str, filename: str = "<text>") -> Report:
         """The same for a text that is no file."""
@@ -158,7 +168,10 @@ class Linter:
 
     def _check_stdin(self, treat: Treatment | None) -> FileResult:
         data = sys.stdin.buffer.read()
-        result = self.check_bytes(data, nnlint.files.STDIN_NAME)
+        if self.force_exclude and self.excludes(self.stdin_name):
+            result = FileResult(self.stdin_name, checked=False)
+        else:
+            result = self.check_bytes(data, self.stdin_name)
         return treat(data, result) if treat else result
 
     def _treated(self, name: str, treat: Treatment) -> FileResult:

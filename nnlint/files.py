@@ -52,6 +52,11 @@ class _Patterns:
         relative = path[len(folder) + (not folder.endswith(os.sep)) :].replace(os.sep, "/")
         return self.spec.check_file(relative + ("/" if is_dir else "")).include
 
+    def leave_out(self, path: Path) -> bool:
+        """Whether a path below the folder is ignored."""
+        path = path.absolute()
+        return path.is_relative_to(self.folder) and bool(self.verdict(str(path), path.is_dir()))
+
 
 def discover(paths: Sequence[Path], exclude: Sequence[str] = (), root: Path | None = None) -> Discovery:
     """Every file named, and each script and notebook below the folders named that is not excluded."""
@@ -71,6 +76,14 @@ def discover(paths: Sequence[Path], exclude: Sequence[str] = (), root: Path | No
                 seen.add(identity)
                 found.files.append(Path(file))
     return found
+
+
+def left(paths: Iterable[Path], exclude: Sequence[str], root: Path) -> list[Path]:
+    """The paths that no pattern leaves out, be it by themselves or by a folder that they are in."""
+    if not exclude:
+        return list(paths)
+    patterns = _Patterns.of(root.absolute(), exclude)
+    return [path for path in paths if not patterns.leave_out(path)]
 
 
 def _walk(top: Path, excluded: _Patterns | None, not_run: list[NotRun]) -> Iterator[tuple[str, str]]:

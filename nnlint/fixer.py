@@ -51,7 +51,7 @@ class Fixer:
 
     def __call__(self, data: bytes, result: FileResult) -> FileResult:
         """The result after the repair; after none where there is nothing to repair, or no way to."""
-        if result.filename == STDIN_NAME:
+        if result.filename == self.linter.stdin_name:
             self.stdin = data
         try:
             after, count, left = self._repair(data, result) if self._due(result) else (data, 0, result)
@@ -90,7 +90,7 @@ class Fixer:
         )
 
     def _keep(self, filename: str, before: bytes, after: bytes) -> None:
-        if filename == STDIN_NAME:
+        if filename == self.linter.stdin_name:
             self.stdin = after
         elif self.write:
             write(Path(filename), before, after)

@@ -87,6 +87,7 @@ _GROUPS = {
     "Fixes": ("fix", "unsafe_fixes", "diff"),
     "Known findings": ("baseline", "add_ignores"),
     "Output": ("output_format", "statistics", "show_files", "watch", "exit_zero"),
+    "Files": ("stdin_filename", "force_exclude"),
     "Work": ("jobs", "shard", "no_cache", "cache_dir"),
     "Settings": ("config", "isolated"),
 }
@@ -116,10 +117,12 @@ def load_linter(
     isolated: bool,
     *,
     baseline: str | None = None,
+    stdin_filename: str = "",
 ) -> tuple[Linter, Config]:
     """The linter and the settings that options and settings files ask for; ends nnlint if they cannot be.
 
     `baseline` takes the place of the settings' own; with an empty one the linter knows of no findings.
+    Standard input has the settings of the file whose name it is given, or of the current folder.
     """
     from nnlint.baseline import BaselineError
     from nnlint.config import ConfigError
@@ -127,7 +130,7 @@ def load_linter(
     from nnlint.registry import RegistryError, SelectorError
 
     try:
-        settings = _settings(paths, config, isolated)
+        settings = _settings(stdin_filename if paths[0] == "-" else paths[0], config, isolated)
         settings = replace(
             settings,
             # A choice on the command line takes the place of the whole choice in the file.
@@ -147,7 +150,7 @@ def load_linter(
         fail(str(error))
 
 
-def _settings(paths: tuple[str, ...], config: Path | None, isolated: bool) -> Config:
+def _settings(first: str, config: Path | None, isolated: bool) -> Config:
     from nnlint.config import Config, ConfigError, find_config, load_config
 
     if isolated and config is not None:
@@ -156,7 +159,7 @@ def _settings(paths: tuple[str, ...], config: Path | None, isolated: bool) -> Co
         return Config()
     if config is not None:
         return load_config(config) or Config(path=config)
-    return find_config(Path.cwd() if paths[0] == "-" else Path(paths[0]))
+    return find_config(Path(first))
 
 
 def wants_color(err: bool = False) -> bool:

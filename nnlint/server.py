@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import sys
-import uuid
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +20,14 @@ from pygls.uris import to_fs_path
 
 import nnlint
 from nnlint import documents, editor, registry
+from nnlint.baseline import BaselineError
 from nnlint.cells import Cells
-from nnlint.config import Config, ConfigError, find_config
+from nnlint.config import ConfigError, find_config
 from nnlint.documents import Document, Script
+from nnlint.editor_runs import Runs
+from nnlint.editor_settings import SECTION, EditorSettings
 from nnlint.engine import Linter
-from nnlint.finding import Finding, NotRun, Tier
+from nnlint.finding import Finding, NotRun
 from nnlint.page import Page
 from nnlint.registry import RegistryError, SelectorError
 from nnlint.static.source import SourceError
@@ -77,26 +77,46 @@ class Server(LanguageServer):
             notebook_document_sync=types.NotebookDocumentSyncOptions([cells], save=True),
         )
         self.open: dict[str, Open] = {}
-        self.choices: dict[str, tuple[str, ...]] = {}
-        self._linters: dict[Path | None, Linter] = {}
+        self.runs = Runs(self)
+        # What the editor has sent, and its answers by the uri of a workspace folder ("": for the rest).
+        self._sent = EditorSettings()
+        self._answered: dict[str, EditorSettings] = {}
+        self._linters: dict[tuple[Path | None, EditorSettings], Linter] = {}
         self._complaint = ""
         self._failures: set[str] = set()
         # One at a time: reading is pure Python, and two would only take turns.
         self._reader = ThreadPoolExecutor(1)
 
-    def choose(self, settings: Any) -> None:
-        """Take the editor's settings (select, extendSelect, ignore) and look at every document again."""
-        given = settings.get("nnlint", settings) if isinstance(settings, dict) else {}
-        self.choices = {
-            name: tuple(map(str, given[key]))
-            for key, name in (
-                ("select", "select"),
-                ("extendSelect", "extend_select"),
-                ("ignore", "ignore"),
-            )
-            if isinstance(given.get(key), list) and given[key]
+    def choose(self, given: Any) -> None:
+        """Take the settings that an editor has sent, if it has, and look at every document again."""
+        if (settings := EditorSettings.of(given)) is not None:
+            self._sent = settings
+            self.reload()
+
+    async def ask(self) -> None:
+        """Ask the editor for its settings, folder by folder, and look at every document again."""
+        workspace = self.client_capabilities.workspace
+        if not (workspace and workspace.configuration):
+            return
+        scopes = ["", *self.workspace.folders]
+        items = [types.ConfigurationItem(scope or None, SECTION) for scope in scopes]
+        try:
+            answers = await self.workspace_configuration_async(types.ConfigurationParams(items))
+        except Exception:  # an editor that says it can and cannot: what it sent at its start holds
+            return
+        asked = {
+            scope: settings
+            for scope, given in zip(scopes, answers, strict=False)
+            if (settings := EditorSettings.of(given)) is not None
         }
-        self.reload()
+        if asked != self._answered:
+            self._answered = asked
+            self.reload()
+
+    def _settings_for(self, uri: str) -> EditorSettings:
+        """Those of the innermost workspace folder that a document is in."""
+        scopes = [scope for scope in self._answered if not scope or uri.startswith(f"{scope.rstrip('/')}/")]
+        return self._answered[max(scopes, key=len)] if scopes else self._sent
 
     def reload(self) -> None:
         """Read the settings files anew, and look at every open document again."""
@@ -130,9 +150,9 @@ class Server(LanguageServer):
     def _read(self, document: Open, texts: dict[str, str]) -> dict[str, list[Finding]]:
         """What the engine finds, by the part it stands in; an open document is never the file on the disk."""
         filename = document.filename
-        linter = self._linter(Path(filename))
+        linter = self._linter(Path(filename), self._settings_for(document.uri))
         by_part: dict[str, list[Finding]] = {uri: [] for uri in document.parts}
-        if linter is None:
+        if linter is None or linter.excludes(filename):
             return by_part
         if document.parts == [document.uri]:
             result = linter.check_bytes(
@@ -157,30 +177,22 @@ class Server(LanguageServer):
                 self._failures.add(text)
                 self.window_show_message(types.ShowMessageParams(types.MessageType.Error, text))
 
-    def _linter(self, path: Path) -> Linter | None:
+    def _linter(self, path: Path, settings: EditorSettings) -> Linter | None:
         """The linter for a file; a configuration that cannot be followed is said once."""
         try:
             config = find_config(path.parent)
-            if config.path not in self._linters:
-                linter = Linter.load(self._chosen(config))
+            key = (config.path, settings)
+            if key not in self._linters:
+                linter = Linter.load(settings.over(config))
                 linter.source_rules  # noqa: B018 - imported here, where a rule that cannot be is said in one line
-                self._linters[config.path] = linter
-            return self._linters[config.path]
-        except (ConfigError, RegistryError, SelectorError) as error:
+                self._linters[key] = linter
+            return self._linters[key]
+        except (BaselineError, ConfigError, RegistryError, SelectorError) as error:
             if str(error) != self._complaint:
                 self._complaint = str(error)
                 message = types.ShowMessageParams(types.MessageType.Error, f"nnlint: {error}")
                 self.window_show_message(message)
             return None
-
-    def _chosen(self, config: Config) -> Config:
-        chosen = self.choices
-        return replace(
-            config,
-            select=chosen.get("select", config.select),
-            extend_select=(*config.extend_select, *chosen.get("extend_select", ())),
-            ignore=(*config.ignore, *chosen.get("ignore", ())),
-        )
 
     def show(self, document: Open, uri: str) -> None:
         """Publish what was found in one part."""
@@ -231,53 +243,12 @@ class Server(LanguageServer):
             self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(part, []))
 
     async def run(self, uri: str, arguments: Sequence[str]) -> None:
-        """`nnlint run` on a document as it is saved, with progress; its findings join the others."""
+        """`nnlint run` on a document as it is saved; its findings join the others until the text changes."""
         document = self.holder(uri)
-        filename = document.filename if document else to_fs_path(uri) or uri
-        token = str(uuid.uuid4())
-        progress = self.work_done_progress
-        await progress.create_async(token)
-        title = f"nnlint run {Path(filename).name}"
-        progress.begin(token, types.WorkDoneProgressBegin(title, cancellable=True))
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "nnlint", "run", "--exit-zero", "--output-format", "json"),
-            *(filename, *arguments),
-            cwd=Path(filename).parent,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        ending = asyncio.ensure_future(process.communicate())
-        try:
-            while not ending.done():
-                await asyncio.wait([ending], timeout=0.2)
-                if progress.tokens[token].cancelled():
-                    with contextlib.suppress(ProcessLookupError):
-                        process.terminate()
-            output, errors = await ending
-        finally:
-            progress.end(token, types.WorkDoneProgressEnd())
-        try:
-            report = json.loads(output)
-        except ValueError:
-            text = errors.decode(errors="replace").strip().splitlines()
-            self._tell(types.MessageType.Error, text[-1] if text else f"status {process.returncode}")
-            return
-        found = [Finding.from_dict(entry) for entry in report["findings"]]
-        for entry in report["not_run"]:
-            self._tell(types.MessageType.Warning, f"{entry['what']}: {entry['why']}")
-        self._tell(types.MessageType.Info, f"{len(found)} findings in {Path(filename).name}")
-        if document is not None:
-            here = Path(filename).resolve()
-            document.seen_running = [
-                replace(finding, filename=filename)
-                for finding in found
-                if (here.parent / finding.filename).resolve() == here and finding.tier is not Tier.STATIC
-            ]
+        found = await self.runs.run(document.filename if document else to_fs_path(uri) or uri, arguments)
+        if document is not None and found is not None:
+            document.seen_running = found
             self.look(document, pause=0)
-
-    def _tell(self, kind: types.MessageType, text: str) -> None:
-        self.window_show_message(types.ShowMessageParams(kind, f"nnlint run: {text}"))
 
 
 def make_server() -> Server:
@@ -285,15 +256,21 @@ def make_server() -> Server:
     server = Server()
 
     @server.feature(types.INITIALIZED)
-    def initialized(_: types.InitializedParams) -> None:
-        watched = [types.FileSystemWatcher(f"**/{name}") for name in SETTINGS_FILES]
-        options = types.DidChangeWatchedFilesRegistrationOptions(watched)
-        method = types.WORKSPACE_DID_CHANGE_WATCHED_FILES
-        registration = types.Registration("settings", method, options)
+    async def initialized(_: types.InitializedParams) -> None:
+        wanted = []
         capabilities = server.client_capabilities.workspace
         watching = capabilities and capabilities.did_change_watched_files
         if watching and watching.dynamic_registration:
-            server.client_register_capability(types.RegistrationParams([registration]))
+            watched = [types.FileSystemWatcher(f"**/{name}") for name in SETTINGS_FILES]
+            options = types.DidChangeWatchedFilesRegistrationOptions(watched)
+            wanted.append(types.Registration("files", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, options))
+        telling = capabilities and capabilities.did_change_configuration
+        if telling and telling.dynamic_registration:
+            section = types.DidChangeConfigurationRegistrationOptions(SECTION)
+            wanted.append(types.Registration("own", types.WORKSPACE_DID_CHANGE_CONFIGURATION, section))
+        if wanted:
+            server.client_register_capability(types.RegistrationParams(wanted))
+        await server.ask()
 
     @server.feature(types.INITIALIZE)
     def initialize(params: types.InitializeParams) -> None:
@@ -336,8 +313,17 @@ def make_server() -> Server:
         server.close(params.notebook_document.uri)
 
     @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
-    def configured(params: types.DidChangeConfigurationParams) -> None:
+    async def configured(params: types.DidChangeConfigurationParams) -> None:
         server.choose(params.settings)
+        await server.ask()
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+    async def folders(_: types.DidChangeWorkspaceFoldersParams) -> None:
+        await server.ask()
+
+    @server.feature(types.SHUTDOWN)
+    def shutdown(_: None) -> None:
+        server.runs.stop()
 
     @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
     def watched(_: types.DidChangeWatchedFilesParams) -> None:
@@ -378,8 +364,9 @@ def make_server() -> Server:
         server.window_show_document(types.ShowDocumentParams(url, external=True))
 
     @server.command(RUN)
-    async def run(uri: str, arguments: list[str] | None = None) -> None:
-        await server.run(uri, arguments or [])
+    async def run(uri: str, *arguments: list[str]) -> None:
+        # The script's own arguments may be left out, which pygls grants to `*` alone.
+        await server.run(uri, arguments[0] if arguments else ())
 
     return server
 

@@ -59,6 +59,36 @@ def test_standard_input(project: Path) -> None:
     assert _run("-", stdin=BUGGY).stdout.startswith("<stdin>:3:38: NNL001 ")
 
 
+def test_standard_input_is_the_file_that_it_is_called(project: Path) -> None:
+    inner = project / "inner"
+    inner.mkdir()
+    (inner / "nnlint.toml").write_text('exclude = ["old/"]\n[per-file-ignores]\n"b.py" = ["NNL001"]\n')
+    shown = _run("--stdin-filename", "inner/a.py", "-", stdin=BUGGY)
+    assert shown.stdout.startswith("inner/a.py:3:38: NNL001 ")
+    assert _run("--stdin-filename", "inner/b.py", stdin=BUGGY).exit_code == 0
+    cell = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None, "source": BUGGY}
+    notebook = json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    shown = _run("--stdin-filename", "inner/a.ipynb", "-", stdin=notebook)
+    assert shown.stdout.startswith("inner/a.ipynb:cell 1:3:38: NNL001 ")
+    assert _run("--stdin-filename", "inner/old/a.py", "-", stdin=BUGGY).exit_code == 1
+    assert _run("--force-exclude", "--stdin-filename", "inner/old/a.py", "-", stdin=BUGGY).exit_code == 0
+    assert not (inner / "a.py").exists()
+    refused = _run("--stdin-filename", "inner/a.py", "inner", stdin=BUGGY)
+    assert (refused.exit_code, "standard input alone" in refused.stderr) == (2, True)
+
+
+def test_what_is_named_is_checked_unless_exclusion_is_forced(project: Path) -> None:
+    (project / "nnlint.toml").write_text('exclude = ["old/", "!old/kept.py", "gen_*.py"]')
+    (project / "old").mkdir()
+    for name in ("old/a.py", "gen_b.py", "c.py"):
+        (project / name).write_text(BUGGY)
+    names = ("old/a.py", "gen_b.py", "c.py")
+    assert _codes(_run("--output-format", "json", *names)) == ["NNL001"] * 3
+    left = json.loads(_run("--force-exclude", "--output-format", "json", *names).stdout)["findings"]
+    assert [finding["filename"] for finding in left] == ["c.py"]
+    assert _run("--force-exclude", "--show-files", "old", ".").stdout.split() == ["c.py"]
+
+
 @pytest.mark.parametrize(
     ("args", "status"),
     [
@@ -265,7 +295,9 @@ def test_rules_draws_a_table_where_colour_is_wanted(monkeypatch: pytest.MonkeyPa
 def test_help_groups_the_options_and_names_each_once() -> None:
     for shown in (_run("--help").stdout, _run("check", "--help").stdout):
         titles = [line for line in shown.splitlines() if line.endswith(":") and not line.startswith(" ")]
-        assert titles[:6] == ["Rules:", "Fixes:", "Known findings:", "Output:", "Work:", "Settings:"]
+        assert titles[:7] == [
+            *("Rules:", "Fixes:", "Known findings:", "Output:", "Files:", "Work:", "Settings:")
+        ]
         for option in cli.commands["check"].params:
             if option.param_type_name == "option":
                 first = sorted(option.opts, key=len)[0]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
 import pytest_lsp
 from lsprotocol import types
 from pytest_lsp import ClientServerConfig, LanguageClient
+from support import nnlint
 
 LOOP = """\
 import torch
@@ -48,7 +50,10 @@ BUG = 'note = "😀 漢字"; loss = nn.functional.cross_entropy(model(x).softmax
 async def client(lsp_client: LanguageClient) -> AsyncIterator[None]:
     @lsp_client.feature(types.CLIENT_REGISTER_CAPABILITY)
     def register(params: types.RegistrationParams) -> None:
-        assert [entry.method for entry in params.registrations] == [types.WORKSPACE_DID_CHANGE_WATCHED_FILES]
+        assert [entry.method for entry in params.registrations] == [
+            types.WORKSPACE_DID_CHANGE_WATCHED_FILES,
+            types.WORKSPACE_DID_CHANGE_CONFIGURATION,
+        ]
 
     await lsp_client.initialize_session(
         types.InitializeParams(
@@ -168,6 +173,36 @@ async def test_settings_files_are_read_again_when_they_change(client: LanguageCl
     assert any("did you mean `ignore`" in message.message for message in client.messages)
 
 
+async def test_excluded_and_known_findings_are_not_shown(client: LanguageClient, tmp_path: Path) -> None:
+    known = tmp_path / "known.py"
+    known.write_text(LOOP)
+    (tmp_path / "nnlint.toml").write_text('baseline = "known.json"\nexclude = ["old/"]')
+    made = nnlint("baseline", "--output", "known.json", "known.py", cwd=tmp_path)
+    assert (made.returncode, made.stderr) == (0, b"")
+    assert await _opened(client, known, LOOP) == []
+    assert await _opened(client, tmp_path / "old" / "train.py", LOOP) == []
+    assert len(await _opened(client, tmp_path / "train.py", LOOP)) == 1
+
+
+async def test_each_workspace_folder_has_its_own_settings(client: LanguageClient, tmp_path: Path) -> None:
+    names = ("one", "two", "elsewhere")
+    folders = [types.WorkspaceFolder((tmp_path / name).as_uri(), name) for name in names[:2]]
+    client.set_configuration({"nnlint": {"ignore": ["NNL201"]}}, scope_uri=folders[0].uri)
+    client.set_configuration({"nnlint": {"select": ["NNL2"]}}, scope_uri=folders[1].uri)
+    change = types.WorkspaceFoldersChangeEvent(added=folders, removed=[])
+    client.workspace_did_change_workspace_folders(types.DidChangeWorkspaceFoldersParams(change))
+    counts = [len(await _opened(client, tmp_path / name / "train.py", LOOP)) for name in names]
+    assert counts == [0, 1, 1]
+    # Null is all that a client says that wants to be asked.
+    client.set_configuration({"nnlint": {"ignore": ["NNL201"]}})
+    client.set_configuration({"nnlint": {}}, scope_uri=folders[0].uri)
+    client.workspace_did_change_configuration(types.DidChangeConfigurationParams(None))
+    for _ in names:
+        await _published(client, "")
+    shown = [len(client.diagnostics[(tmp_path / name / "train.py").as_uri()]) for name in names]
+    assert shown == [1, 1, 0]
+
+
 async def test_a_broken_text_is_one_diagnostic_and_the_server_lives(
     client: LanguageClient, tmp_path: Path
 ) -> None:
@@ -220,3 +255,61 @@ async def test_a_script_is_run_when_somebody_asks_with_progress(
         "WorkDoneProgressEnd",
     ]
     assert "NNL319" in {diagnostic.code for diagnostic in found}
+
+
+@pytest.mark.slow
+async def test_a_run_that_is_cancelled_ends_and_shows_nothing(client: LanguageClient, tmp_path: Path) -> None:
+    path = tmp_path / "train.py"
+    path.write_text("import time, torch\nwhile True:\n    time.sleep(0.1)\n", encoding="utf-8")
+    given = types.ExecuteCommandParams("nnlint.run", [path.as_uri()])
+    running = asyncio.ensure_future(client.workspace_execute_command_async(given))
+    await _until(lambda: bool(client.progress_reports))
+    (token,) = client.progress_reports
+    await asyncio.sleep(1)
+    assert not running.done()
+    client.window_work_done_progress_cancel(types.WorkDoneProgressCancelParams(token))
+    await asyncio.wait_for(running, 30)
+    assert client.messages[-1].message == "nnlint run: cancelled"
+    assert isinstance(client.progress_reports[token][-1], types.WorkDoneProgressEnd)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks through /proc")
+async def test_no_run_outlives_an_editor_that_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "train.py"
+    path.write_text("import time, torch\nwhile True:\n    time.sleep(0.1)\n", encoding="utf-8")
+    client = LanguageClient()
+    await client.start_io(sys.executable, "-m", "nnlint", "server")
+    await client.initialize_session(
+        types.InitializeParams(capabilities=types.ClientCapabilities(), root_uri=None)
+    )
+    given = types.ExecuteCommandParams("nnlint.run", [path.as_uri()])
+    running = asyncio.ensure_future(client.workspace_execute_command_async(given))
+    await _until(lambda: bool(_naming(path)))
+    runs = _naming(path)
+    await asyncio.sleep(1)
+    server = client._server
+    assert server is not None
+    assert server.stdin is not None
+    server.stdin.close()
+    await asyncio.wait_for(server.wait(), 30)
+    await _until(lambda: not runs & _naming(path))
+    running.cancel()
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        if holds():
+            return
+        await asyncio.sleep(0.1)
+    raise TimeoutError
+
+
+def _naming(path: Path) -> set[int]:
+    """The processes whose command line names the file."""
+    found = set()
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            if str(path).encode() in (folder / "cmdline").read_bytes():
+                found.add(int(folder.name))
+    return found
