@@ -89,3 +89,38 @@ def layers(script: Script, *kinds: str) -> Iterator[Site]:
     """Constructions of layers of such a class, as `nn.Linear(...)` or `Linear(...)`."""
     patterns = [f"_m.{kind}(...)" for kind in kinds] + [f"{kind}(...)" for kind in kinds]
     yield from script.find(*patterns)
+
+
+def in_evaluation(script: Script, here: ast.stmt) -> bool:
+    """Whether a call of `eval()` changes no figure: the model is in that mode, or its mode is put back."""
+    scope = script.function(here)
+    model = script.source(here).removesuffix(".eval()")
+    around = script.source(scope) if isinstance(scope, ast.FunctionDef) else ""
+    if getattr(scope, "name", "") == "train" or ".training" in around:
+        return True  # a frozen part, or a mode that is put back
+    if ".backward(" in around and f"{model}.train(" not in around:
+        return True  # the teacher of what trains here
+    block = script.block(here)
+    after = "\n".join(script.source(statement) for statement in block[block.index(here) + 1 :])
+    # What a model generates is held against nothing: it may be meant to vary.
+    if re.search(r"\.generate\(|\.sample\(", after):
+        return True
+    before = "\n".join(script.source(statement) for statement in block[: block.index(here)])
+    if before.rfind(f"{model}.eval()") > before.rfind(f"{model}.train()"):
+        return True
+    return isinstance(scope, ast.FunctionDef) and _after_another(script, scope)
+
+
+def _after_another(script: Script, function: ast.FunctionDef) -> bool:
+    """Whether another evaluation of the script comes first wherever this one is called: `f(m), g(m)`."""
+    others = {
+        node.name
+        for node in ast.walk(script.tree)
+        if isinstance(node, ast.FunctionDef) and node is not function and ".eval()" in script.source(node)
+        if ".train(" not in script.source(node)
+    }
+    calls = [script.source(script.statement(site.node)) for site in script.find(f"{function.name}(...)")]
+    return bool(calls) and all(
+        any(0 <= call.find(f"{other}(") < call.find(f"{function.name}(") for other in others)
+        for call in calls
+    )

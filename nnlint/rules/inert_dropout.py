@@ -46,11 +46,16 @@ class InertDropout(Rule):
                 f"acts between stacked layers, and there is one; apply `nn.Dropout` to the output",
             )
         for call in script.calls_of("dropout2d", "dropout3d"):
-            if call.args and call.node is not None and surely(call.args[0], _is_flat, THROUGH):
+            if not call.args or call.node is None:
+                continue
+            rank = script.shapes.rank(call.args[0])
+            flat = rank == 2 or bool(surely(call.args[0], _is_flat, THROUGH))
+            if flat or (rank is None and surely(call.args[0], lambda value: value.op == "linear", THROUGH)):
                 name = script.name_of(call.args[0], "the input")
+                what = "has flat features" if flat else "comes out of a linear layer, whose features lie last"
                 yield self.problem(
                     call.node,
-                    f"`{name}` has flat features: each channel is one element, and dropping whole channels "
+                    f"`{name}` {what}: each channel is one element, and dropping whole channels "
                     f"is what `nn.Dropout` does; use that",
                 )
 

@@ -78,7 +78,8 @@ class TrainMethodOverride(Rule):
             if event.frame.functions()[:1] == functions
         ]
         restored = _restores(script, fact, owner, here)
-        if not restored and (here or not _children_differ(owner)):
+        switched = bool(here) and not _undoes_training(script, fact, owner)
+        if not restored and (switched or not _children_differ(owner)):
             return
         name = script.name_of(owner, "the module")
         mode = script.text(fact.node.value, 30) if isinstance(fact.node, cst.Assign) else "…"
@@ -120,6 +121,23 @@ def _children_differ(owner: Value) -> bool:
         if any(part.kind is Kind.MODULE and differs_by_mode(part) is True for part in inner):
             return True
     return False
+
+
+def _undoes_training(script: ScriptModel, fact: Fact, owner: Value) -> bool:
+    """Whether the flag is set to False while the modules inside train, and no `eval()` follows."""
+    modes = [
+        event
+        for event in script.events_of(EventKind.EVAL, EventKind.TRAIN)
+        if script.same(event.target, owner)
+    ]
+    before = [event for event in modes if event.time < fact.time]
+    after = [event for event in modes if event.time > fact.time]
+    return (
+        fact.value.is_const(False)
+        and bool(before)
+        and before[-1].kind is EventKind.TRAIN
+        and not (after and after[0].kind is EventKind.EVAL)
+    )
 
 
 def _restores(script: ScriptModel, fact: Fact, owner: Value, here: list[Event]) -> bool:

@@ -1,6 +1,6 @@
 """`squeeze()` drops the batch axis too, when a batch has one sample.
 
-Only where a loader makes the batches: environments and replay memories give as many rows as they are asked for.
+Only where a loader makes the batches: environments and replay memories give what they are asked for.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ def plant(script: Script) -> Iterator[Mutant]:
         if "dropout" not in words and "num_layers" not in words and len(call.args) == 2:
             code = script.source(call)[:-1] + ", dropout=0.2)"
             yield script.mutant(script.replace(call, code))
-    for site in script.find("_n.Dropout(_p)"):
+    # Along a sequence the last axis is no channel, and another thing is dropped.
+    for site in script.find("_n.Dropout(_p)") if "nn.GRU" not in script.text else ():
         block = script.parent(site.node)
         if (
             isinstance(block, ast.Call)

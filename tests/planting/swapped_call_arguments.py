@@ -1,4 +1,7 @@
-"""Two arguments change places."""
+"""Two arguments change places.
+
+Not where a name of one letter says nothing (`f(t, x)`), unless it stands in the place of a model.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,8 @@ def plant(script: Script) -> Iterator[Mutant]:
             assert isinstance(call, ast.Call)
             for (number, one), (_, other) in itertools.pairwise(enumerate(call.args)):
                 if not isinstance(one, ast.Name) or not isinstance(other, ast.Name):
+                    continue
+                if min(len(one.id), len(other.id)) < 2 and not {one.id, other.id} & {"model", "net"}:
                     continue
                 if (one.id, other.id) == tuple(parameters[number : number + 2]):
                     yield script.mutant(
