@@ -23,6 +23,12 @@ os.environ["NNLINT_NO_CACHE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where tests run side by side the long ones come first, so that none is waited for in the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def warm() -> Iterator[Warm]:
     """Scripts that are run from within this process begin with torch imported: as forks of this one."""

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from support import CHECKOUT
 
+# Each process would make an environment of its own.
+pytestmark = pytest.mark.xdist_group("pre-commit")
+
 CONFIG = """\
 repos:
   - repo: {hooks}

@@ -14,6 +14,8 @@ from nnlint.report.document import build
 
 pytestmark = [
     pytest.mark.slow,
+    # One browser for all of them.
+    pytest.mark.xdist_group("browser"),
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
 ]
 HOSTILE = '<script>alert("x")</script>\'"&$\\alpha$' + "A" * 10_000

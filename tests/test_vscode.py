@@ -14,6 +14,9 @@ from support import CHECKOUT
 
 import nnlint
 
+# Each process would install and build of its own.
+pytestmark = pytest.mark.xdist_group("vscode")
+
 EXTENSION = CHECKOUT / "editors" / "vscode"
 
 

@@ -23,7 +23,8 @@ from nnlint.executors.spread import spread
 from nnlint.searching import Capacities, search
 
 pytest.importorskip("ray")
-pytestmark = pytest.mark.slow
+# One cluster for all of them.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 SCRIPT = """
 import argparse
