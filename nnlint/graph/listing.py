@@ -17,6 +17,7 @@ BATCH = "bold magenta"
 # More rows than this say nothing to anybody.
 MOST_ROWS = 300
 MOST_BLOCKS = 120
+MOST_MEANT = 6
 
 
 def listing(step: GraphStep, every: bool = False) -> Table:
@@ -59,6 +60,10 @@ def legend(step: GraphStep) -> list[Text]:
     for index in sorted(step.cross_batch):
         text = f"samples reach one another before a prediction: {index} {step.operator(index)}"
         lines.append(Text(f"{text}  {_line(step, index)}", style="red"))
+    for what, nodes in _meant(step).items():
+        shown = [f"{index} {step.operator(index)}  {_line(step, index)}".rstrip() for index in nodes]
+        more = f" and {len(shown) - MOST_MEANT} more" if len(shown) > MOST_MEANT else ""
+        lines.append(Text(f"context, {what}: {', '.join(shown[:MOST_MEANT])}{more}", style="dim"))
     if unknown := step.flow.unknown:
         names = ", ".join(f"{name} ({number})" for name, number in unknown.most_common())
         lines.append(
@@ -66,6 +71,18 @@ def legend(step: GraphStep) -> list[Text]:
         )
     lines += [Text(f"not seen: {reason}", style="yellow") for reason in graph.unseen]
     return lines
+
+
+def _meant(step: GraphStep) -> dict[str, list[int]]:
+    """Where samples reach one another on purpose, in words."""
+    found = {
+        "samples meet as they are meant to": {mixing.node for mixing in step.mixings if mixing.context},
+        # A similarity matrix, as contrastive losses have it; what broadcasts by mistake is no product.
+        "each sample is compared with every other one": {
+            meeting.node for meeting in step.meetings if meeting.kind == "product"
+        },
+    }
+    return {what: sorted(nodes) for what, nodes in found.items() if nodes}
 
 
 def _collapsed(table: Table, step: GraphStep, block: Block) -> None:

@@ -11,7 +11,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -95,11 +95,26 @@ def _attempt(
     """The graph, or why there is none: a model may fail in any way."""
     try:
         with mode:
-            return _recorded(build(), inputs, samples)
+            with _unfilled() if isinstance(mode, FakeTensorMode) else nullcontext():
+                model = build()
+            return _recorded(model, inputs, samples)
     except TraceError:
         raise
     except Exception as error:
         return error
+
+
+@contextmanager
+def _unfilled() -> Iterator[None]:
+    """Weights get no initial values: without memory there are none, and torch.nn.init asks for some."""
+    filling = {name: value for name, value in vars(nn.init).items() if name.startswith("_no_grad_")}
+    try:
+        for name in filling:
+            setattr(nn.init, name, lambda tensor, *_, **__: tensor)
+        yield
+    finally:
+        for name, value in filling.items():
+            setattr(nn.init, name, value)
 
 
 def _recorded(model: nn.Module, inputs: Sequence[Shape], samples: int) -> Graph:

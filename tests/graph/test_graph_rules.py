@@ -16,6 +16,7 @@ from twin import Case
 from zoo import CLEAN, SLOW, N
 
 from nnlint.finding import Severity
+from nnlint.graph.listing import legend
 from nnlint.graph.record import record
 from nnlint.graph.step import GraphStep
 from nnlint.rule import Sighting
@@ -146,6 +147,17 @@ def test_batch_norm_by_hand_is_meant() -> None:
     net = ByHand()
     case = Case("by hand", {"x": torch.randn(N, 4)}, lambda given: net(given["x"]), [net])
     assert [entry for entry in sightings(step_of(case)) if entry[0] in ABOUT_SAMPLES] == []
+
+
+def test_what_is_meant_to_mix_is_named_as_context() -> None:
+    for name, what in (
+        ("similarity_matrix", "context, each sample is compared with every other one: "),
+        ("batch_norm", "context, samples meet as they are meant to: "),
+    ):
+        step = step_of({**CLEAN, **CONTEXT}[name]())
+        (line,) = [text.plain for text in legend(step) if text.plain.startswith("context")]
+        assert line.startswith(what)
+        assert {"similarity_matrix": " mm  zoo.py:", "batch_norm": " native_batch_norm  zoo.py:"}[name] in line
 
 
 def test_an_operator_without_a_rule_silences_what_follows() -> None:
