@@ -11,7 +11,7 @@ from nnlint.rule import Rule
 
 # What these measure, each rank measures alike on its own share. The others call the model by themselves, or
 # compare data that no single rank has.
-_TOGETHER = frozenset({"fit", "first_loss", "health", "epochs"})
+_TOGETHER = frozenset({"fit", "first_loss", "health", "epochs", "shares"})
 # Rules can do without these: one looks for more first steps, by forking, the other calls the model by itself.
 _SPARED = ("later", "arguments")
 _WHY = (

@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.rule import Problem, Rule
+from nnlint.experiments.shares import SHARES, Shares
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import argument
 from nnlint.static.splits import LOADER, loaders_behind, training_loaders
 from nnlint.static.values import Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 SAMPLER = "torch.utils.data.DistributedSampler"
@@ -24,6 +26,7 @@ COLLECTS = re.compile(
 
 class RankUnawareEvaluation(Rule):
     words = ("DistributedSampler",)
+    continuations = (SHARES,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         if not script.complete or COLLECTS.search(script.source.data) is not None:
@@ -47,6 +50,22 @@ class RankUnawareEvaluation(Rule):
                 f"of a part; sum the counts with `torch.distributed.all_reduce`, or evaluate on one rank",
                 related=related,
             )
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        trajectory = seen.trajectories.get(SHARES.name)
+        shares = trajectory.measure(Shares) if trajectory is not None else None
+        passes = shares.passes if shares is not None else ()
+        if len(seen.ranks) < 2 or not passes or any(entry.together for entry in passes):
+            return
+        first = passes[0]
+        yield Sighting(
+            first.loader,
+            f"each of the {len(seen.ranks)} processes evaluated its own share of this loader's data, and "
+            "nothing was exchanged before training went on: each reports, and decides on, the result of a "
+            "part; sum the counts with `torch.distributed.all_reduce`, or evaluate all data on one rank",
+            related=((first.called, "evaluated here"),),
+            evidence={"ranks": len(seen.ranks)},
+        )
 
 
 def _divided(loader: Value) -> bool:

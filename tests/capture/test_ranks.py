@@ -15,6 +15,7 @@ from nnlint.capture.supervise import Capture
 from nnlint.config import Config
 from nnlint.engine import Linter
 from nnlint.examine import examine
+from nnlint.experiments import shares as shares_of
 from nnlint.experiments.health import HEALTH
 from nnlint.experiments.overfit import TEN
 from nnlint.finding import Report, Tier
@@ -35,7 +36,7 @@ rank = dist.get_rank()
 torch.manual_seed(0)
 features = torch.randn(640, 8)
 data = TensorDataset(features, (features[:, 0] > 0).long())
-net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))
+net = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 2))
 model = DDP(net)
 opt = torch.optim.SGD(model.parameters(), lr=0.1)
 """
@@ -50,6 +51,25 @@ SOUND = """
 sampler = DistributedSampler(data)
 loader = DataLoader(data, 16, sampler=sampler)
 """
+# Validation on each rank's share; what all of them did is brought together, or not.
+SHARES = (
+    SOUND
+    + """
+held_out = DataLoader(data, 16, sampler=DistributedSampler(data, shuffle=False))
+for epoch in range(3):
+    sampler.set_epoch(epoch)
+    for x, y in loader:
+        opt.zero_grad()
+        nn.functional.cross_entropy(model(x), y).backward()
+        opt.step()
+    right = torch.zeros(1)
+    with torch.no_grad():
+        for x, y in held_out:
+            right += (model(x).argmax(1) == y).sum()
+    {collect}
+    print(right)
+"""
+)
 RULES = ("NNL8", "NNL316")
 
 
@@ -92,6 +112,13 @@ def shown(report: Report) -> dict[str, int]:
             "loader = ",
             id="no set_epoch",
         ),
+        pytest.param(
+            # What is exchanged elsewhere, by the wrapper for its buffers too, brings no figures together.
+            "dist.all_reduce(torch.ones(1))\n" + SHARES.format(collect=""),
+            "rank-unaware-evaluation",
+            "held_out = ",
+            id="nobody sums the hits",
+        ),
     ],
 )
 def test_a_bug_that_takes_two_processes(text: str, name: str, line: str, tmp_path: Path) -> None:
@@ -119,8 +146,16 @@ def test_shards_of_parameters_are_no_difference() -> None:
     assert (report.findings, report.not_run, len(seen.ranks)) == ((), (), 2)
 
 
+def test_an_evaluation_that_is_brought_together_is_silent(tmp_path: Path) -> None:
+    report, seen = run(tmp_path, HEAD + SHARES.format(collect="dist.all_reduce(right)"), "NNL804")
+    assert shown(report) == {}
+    shares = seen.trajectories[shares_of.SHARES.name].measure(shares_of.Shares)
+    assert shares is not None
+    assert [entry.together for entry in shares.passes] == [True, True]
+
+
 def test_batch_norm_knows_the_samples_of_its_rank_only(tmp_path: Path) -> None:
-    text = HEAD.replace("nn.ReLU()", "nn.BatchNorm1d(16), nn.ReLU()") + SOUND.replace("16, ", "4, ")
+    text = HEAD + SOUND.replace("16, ", "4, ")
     report, _ = run(tmp_path, text + LOOP.format(model="model"), "NNL801")
     assert list(shown(report)) == ["rank-divergence"]
     assert "the 4 samples of one rank, not over the 8 of a step" in report.findings[0].message
