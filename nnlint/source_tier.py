@@ -24,14 +24,13 @@ if TYPE_CHECKING:
 
 def run(rules: Sequence[Rule], source: Source) -> tuple[list[Finding], list[NotRun]]:
     """The findings of each rule; one that fails is reported and stops none of the others."""
-    told = glimpse(rules, source)
-    if told is None:
-        if not rules:
-            # Parsed all the same: a broken file that no rule has words for must not pass as clean.
-            source.parse()
-            return [], []
-        told = _read(rules, source)
-    problems, places, not_run = told
+    seen = glimpse(rules, source)
+    if seen is None and not rules:
+        # Parsed all the same: a broken file that no rule has words for must not pass as clean.
+        source.parse()
+        return [], []
+    told, unsure = seen or (([], {}, []), rules)
+    problems, places, not_run = _both(told, _read(unsure, source), rules) if unsure else told
     spans = {
         node: Span.of(start[0], start[1] + 1, end[0], end[1] + 1) for node, (start, end) in places.items()
     }
@@ -48,23 +47,41 @@ def run(rules: Sequence[Rule], source: Source) -> tuple[list[Finding], list[NotR
     return list(findings.values()), not_run
 
 
-def glimpse(rules: Sequence[Rule], source: Source) -> _Told | None:
+def glimpse(rules: Sequence[Rule], source: Source) -> tuple[_Told, list[Rule]] | None:
     """What the rules say of a sketch of the file: all that there is to say, at a fraction of a parse.
 
-    None where that is not certain: a rule fails, or asks for white space, or for what the sketch cannot tell.
+    And the rules of which that is not certain: one fails, or asks for white space, or for what the sketch
+    cannot tell. None if there is no sketch of the file.
     """
     from nnlint.static.model import ScriptModel
     from nnlint.static.sketch import sketch
 
+    problems: list[tuple[Rule, Problem]] = []
+    places: dict[cst.CSTNode, Place] = {}
+    unsure: list[Rule] = []
+    # Failures of whatever kind: libcst's tree meets them again, if they are any.
     try:
         drawn = sketch(source.text)
         if not rules:
-            return [], {}, []
+            return (problems, places, []), unsure
         script = ScriptModel(source, drawn)
-        problems = [(rule, problem) for rule in rules for problem in rule.check_source(script)]
-        return problems, script.positions(_all_nodes(problems)), []
-    except Exception:  # of whatever kind: libcst's tree meets it again, if it is one
+    except Exception:
         return None
+    for rule in rules:
+        try:
+            own = [(rule, problem) for problem in rule.check_source(script)]
+            places |= script.positions(_all_nodes(own))
+            problems += own
+        except Exception:  # noqa: PERF203 - the next rule may be sure
+            unsure.append(rule)
+    return (problems, places, []), unsure
+
+
+def _both(told: _Told, read: _Told, rules: Sequence[Rule]) -> _Told:
+    """Together, in the order of the rules."""
+    order = {id(rule): at for at, rule in enumerate(rules)}
+    problems = sorted([*told[0], *read[0]], key=lambda entry: order[id(entry[0])])
+    return problems, {**told[1], **read[1]}, [*told[2], *read[2]]
 
 
 def _read(rules: Sequence[Rule], source: Source) -> _Told:

@@ -27,18 +27,19 @@ class Seen:
 
     glimpsed: tuple[list[Finding], list[NotRun]]
     read: tuple[list[Finding], list[NotRun]]
+    sure: bool  # of all rules
 
 
 def both(rules: Sequence[Rule], source: Source) -> Seen | None:
     """The two readings of a file; None where there is no glimpse of it. Raises SourceError."""
     due = speaking(rules, source.text)
-    told = source_tier.glimpse(due, source)
-    if told is None:
+    seen = source_tier.glimpse(due, source)
+    if seen is None:
         return None
-    with patch.object(source_tier, "glimpse", lambda *_: told):
+    with patch.object(source_tier, "glimpse", lambda *_: seen):
         glimpsed = source_tier.run(due, source)
     with patch.object(source_tier, "glimpse", lambda *_: None):
-        return Seen(glimpsed, source_tier.run(due, source))
+        return Seen(glimpsed, source_tier.run(due, source), not seen[1])
 
 
 @dataclass

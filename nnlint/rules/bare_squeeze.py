@@ -75,7 +75,7 @@ def _named(script: ScriptModel, call: Value) -> Draft | None:
         dim = -1
     else:
         return None
-    change: Change = Replacement(node, f"{script.module.code_for_node(node.func)}({dim})")
+    change: Change = Replacement(node, f"{script.code(node.func)}({dim})")
     if node.args:  # torch.squeeze(x)
         change = Insertion(node.args[-1], f", {dim}", after=True)
     return Draft(f"drop axis {dim} only", (change,))

@@ -81,5 +81,5 @@ def _flatten(script: ScriptModel, call: Value) -> Draft | None:
         or not isinstance(node.func, cst.Attribute)
     ):
         return None
-    tensor = script.module.code_for_node(node.func.value)
+    tensor = script.code(node.func.value)
     return Draft("keep the batch axis", (Replacement(node, f"{tensor}.flatten(1)"),))

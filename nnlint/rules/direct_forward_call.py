@@ -46,7 +46,7 @@ class DirectForwardCall(Rule):
                 f"gradient synchronisation, where it is wrapped); call `{model}(…)`",
                 fix=Draft(
                     "Call the module",
-                    (Replacement(node.func, script.module.code_for_node(node.func.value)),),
+                    (Replacement(node.func, script.code(node.func.value)),),
                     None if _surely_module(script, call) else Applicability.UNSAFE,
                 ),
             )

@@ -146,6 +146,6 @@ def _batchmean(script: ScriptModel, loss: Loss) -> Draft | None:
                 return Draft(message, (Replacement(argument.value, '"batchmean"'),))
             return None
     if not made.args:
-        code = script.module.code_for_node(made.func)
+        code = script.code(made.func)
         return Draft(message, (Replacement(made, f'{code}(reduction="batchmean")'),))
     return Draft(message, (Insertion(made.args[-1], ', reduction="batchmean"', after=True),))

@@ -104,9 +104,7 @@ def _inside(script: ScriptModel, value: Value, parameter: Value) -> Draft | None
     else:
         return None
     whole = made.with_changes(args=[data.with_changes(value=tail), *made.args[1:]])
-    return Draft(
-        "Move the data, then make it a Parameter", (Replacement(node, script.module.code_for_node(whole)),)
-    )
+    return Draft("Move the data, then make it a Parameter", (Replacement(node, script.code(whole)),))
 
 
 def _in_parentheses(node: cst.BaseExpression) -> cst.BaseExpression:

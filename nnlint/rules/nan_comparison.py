@@ -63,7 +63,7 @@ def _fix(script: ScriptModel, call: Value, other: Value, asked: cst.CSTNode | No
     """For a single comparison of a tensor, or of a number where `math` is imported."""
     if asked is None or call.node is None or "#" in script.text(call.node, 9999):
         return None
-    code = script.module.code_for_node(asked)
+    code = script.code(asked)
     negated = call.op in {"ne", "is not"}
     if other.kind is Kind.TENSOR:
         primary = isinstance(asked, (cst.Name, cst.Attribute, cst.Call, cst.Subscript))

@@ -104,6 +104,6 @@ def _comprehension(script: ScriptModel, held: Value, layer: Value) -> Draft | No
         return None
     if items.elements[0].value is not layer.node:
         return None
-    code = script.module.code_for_node
+    code = script.code
     text = f"[{code(items.elements[0].value)} for _ in range({code(times)})]"
     return Draft("Build one layer for each entry", (Replacement(node, text),))

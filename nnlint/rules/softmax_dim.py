@@ -100,7 +100,7 @@ def _with_dim(script: ScriptModel, made: Value, scores: Value, rank: int | None)
     # The axis that is taken today, where that is the right one: then nothing changes.
     level = Applicability.SAFE if rank in (2, 4, 5) else Applicability.UNSAFE
     dim = 1 if rank in (2, 4, 5) or (rank is None and images) else -1
-    change: Change = Replacement(node, f"{script.module.code_for_node(node.func)}(dim={dim})")
+    change: Change = Replacement(node, f"{script.code(node.func)}(dim={dim})")
     if node.args:
         change = Insertion(node.args[-1], f", dim={dim}", after=True)
     return Draft(f"give dim={dim}", (change,), level)

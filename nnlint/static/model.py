@@ -59,9 +59,12 @@ class ScriptModel:
         """The code of a node on one line, for messages; shortened in the middle."""
         if node is None:
             return ""
-        written = self.sketch.code(node) if self.sketch else self.module.code_for_node(node)
-        code = " ".join(written.split())
+        code = " ".join(self.code(node).split())
         return code if len(code) <= limit else f"{code[: limit - 12]}…{code[-8:]}"
+
+    def code(self, node: cst.CSTNode) -> str:
+        """The code of an expression as it is written, its parentheses included, for what a fix puts in."""
+        return self.sketch.code(node) if self.sketch else self.module.code_for_node(node)
 
     def name_of(self, value: Value, default: str = "") -> str:
         """The user's own word for a value: the name it was bound to, else its code."""

@@ -196,6 +196,7 @@ class Terms:
                 arguments.append(make.argument(term(item.value), None, "*"))
             else:
                 arguments.append(make.argument(term(item), None, ""))
+            self.origins[id(arguments[-1])] = item
         return make.call(function, self.with_keywords(arguments, node.args if stars else (), node.keywords))
 
     def with_keywords(
@@ -205,6 +206,7 @@ class Terms:
         for keyword in keywords:
             name = make.name(keyword.arg) if keyword.arg is not None else None
             arguments.append(make.argument(self.term(keyword.value), name, "**" if name is None else ""))
+            self.origins[id(arguments[-1])] = keyword
         if args and keywords:
             nodes: list[Any] = [*args, *keywords]
             order = sorted(range(len(nodes)), key=lambda at: (nodes[at].lineno, nodes[at].col_offset))

@@ -31,11 +31,14 @@ def wording(terms: Terms, made: cst.CSTNode) -> str:
     node = terms.origins.get(id(made))
     if node is None and isinstance(made, cst.Name):
         return made.value  # of an attribute, keyword or parameter
-    # The parentheses of `f(x for x in y)` belong to the call here, and to the generator in Python's tree.
-    if node is None or isinstance(node, ast.GeneratorExp):
+    if node is None and isinstance(made, cst.BaseExpression) and hasattr(made, "lpar"):
+        return cst.Module([]).code_for_node(made)  # in a string with parts, which libcst has read
+    if node is None or isinstance(made, cst.Arg):
         raise SketchError("how it is written is not known")
     code = terms.written(node)
     before, after = _surroundings(terms.lines, node)
+    if isinstance(node, ast.GeneratorExp):
+        return _generator(code, before, after)
     while (opening := _OPENING.search(before)) and (closing := _CLOSING.match(after)):
         before = before[: opening.start()]
         if _calls(before):
@@ -47,15 +50,34 @@ def wording(terms: Terms, made: cst.CSTNode) -> str:
     return code
 
 
+def _generator(code: str, before: str, after: str) -> str:
+    """The same of `x for x in y`: its parentheses belong to the call here, and to it in Python's tree."""
+    opening = _OPENING.search(before)
+    if opening and _CLOSING.match(after):
+        if not _calls(before[: opening.start()]):
+            raise SketchError("a generator in more parentheses than its own")
+        return code
+    if not _calls(before):
+        return code
+    if "#" in code:
+        raise SketchError("a generator that may end with a comment")
+    return code[1:-1].strip()
+
+
 # Their place in libcst leaves out parentheses that Python counts in.
 _OTHER_PLACE = (ast.GeneratorExp, ast.Tuple)
 
 
 def place(terms: Terms, made: cst.CSTNode) -> Place:
-    """The place of an expression or simple statement; raises SketchError for anything else."""
-    node = terms.origins.get(id(made))
+    """The place of an expression, argument or simple statement; raises SketchError for anything else."""
+    node: Any = terms.origins.get(id(made))
     if node is None or isinstance(node, _OTHER_PLACE):
         raise SketchError("where it stands is not known")
+    if isinstance(made, cst.Arg) and not isinstance(node, ast.keyword):
+        before, after = _surroundings(terms.lines, node)
+        opening = _OPENING.search(before)
+        if opening and _CLOSING.match(after) and not _calls(before[: opening.start()]):
+            raise SketchError("an argument in parentheses, which are part of it")
     return (
         (node.lineno, _column(terms.lines[node.lineno - 1], node.col_offset)),
         (node.end_lineno, _column(terms.lines[node.end_lineno - 1], node.end_col_offset)),
