@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nnlint.experiments import overfit
 from nnlint.experiments.fit import CONSTANT, Fit, level, stands_still
+from nnlint.experiments.health import HEALTH
 from nnlint.experiments.overfit import ADAM, ANEW, FASTER, SLOWER, TEN, WHOLE, Course, fit_of, learns
 from nnlint.finding import Severity
 from nnlint.rule import Rule, Sighting, Skip
+from nnlint.rules.dead_units import DeadUnits
 
 if TYPE_CHECKING:
     from nnlint.capture.plan import Continuation, FirstStep, Root
@@ -108,6 +111,17 @@ class OverfitSmallBatch(Rule):
             yield Skip("too little could be run to tell why ten samples are not learnt")
             return
         learnt = {entry: learns(found, fit.reached) for entry, found in tries.items()}
+        for found in self._named(fit, course, tries, learnt):
+            yield _with_causes(found, _causes(seen, fit, learnt)) if isinstance(found, Sighting) else found
+
+    def _named(
+        self,
+        fit: Fit,
+        course: Course,
+        tries: dict[Continuation, Fit | None],
+        learnt: dict[Continuation, bool],
+    ) -> Iterator[Sighting | Skip]:
+        """The failure by what has helped against it."""
         wild = course is not Course.PLATEAUS
         if learnt[SLOWER] and wild:
             cause = (
@@ -136,14 +150,13 @@ class OverfitSmallBatch(Rule):
         elif fit.reached < CONSTANT:
             cause = (
                 "neither another rate, Adam nor a new initialisation helps: look at what reaches the loss "
-                "(the right output, not detached?), for inputs that are lost on the way, for layers that are "
-                "dead or saturated, and for targets that are drawn anew"
+                "(the right output, not detached?), and for inputs that are lost on the way"
             )
             yield self._sighting(fit, course, cause, Severity.ERROR)
         else:
             cause = (
                 "neither another rate, Adam nor a new initialisation gets further: look for an activation "
-                "that limits the output, inputs that are alike, and strong regularisation"
+                "that limits the output, and for inputs that are alike"
             )
             yield self._sighting(fit, course, cause, Severity.WARNING)
 
@@ -170,6 +183,35 @@ class OverfitSmallBatch(Rule):
             },
             explains=explains,
         )
+
+
+def _causes(seen: Capture, fit: Fit, learnt: dict[Continuation, bool]) -> dict[str, str]:
+    """What it can come from, in the order in which to check: "confirmed", "ruled out", or else open."""
+    parameters = [entry for root in _roots(seen.first_step) for entry in root.parameters]
+    stepped = bool(parameters) and all(entry.requires_grad and entry.optimizers for entry in parameters)
+    health = HEALTH.name in seen.trajectories
+    # What is at hand says no to these: the loss was followed with the same targets, without dropout.
+    found: dict[str, bool | None] = {
+        "a flipped sign": False if fit.direction <= _UPHILL else None,
+        "a rate that is too high": learnt[SLOWER] and not learnt[FASTER],
+        "a rate that is too low": learnt[FASTER] and not learnt[SLOWER],
+        "frozen parameters": False if stepped else None,
+        "dead or saturated units": any(DeadUnits().check_runs(seen)) if health else None,
+        "targets that change": False,
+        "dropout": False,
+        "weight decay": None if learnt[ADAM] else False,
+    }
+    words = {None: "open", True: "confirmed", False: "ruled out"}
+    return {cause: words[known] for cause, known in found.items()}
+
+
+def _with_causes(found: Sighting, causes: dict[str, str]) -> Sighting:
+    named = ", ".join(cause for cause, known in causes.items() if known == "ruled out")
+    return replace(
+        found,
+        message=f"{found.message}; ruled out: {named}",
+        evidence={**found.evidence, "causes": causes},
+    )
 
 
 def _samples(fit: Fit) -> str:

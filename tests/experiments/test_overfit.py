@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from nnlint.capture.plan import Trajectory
+from nnlint.capture.plan import Measurement, Step, Trajectory, to_json
 from nnlint.capture.supervise import Capture
 from nnlint.experiments import baseline
 from nnlint.experiments.fit import Fit, falls, level
-from nnlint.experiments.overfit import ADAM, Course, course, learns, long_enough
+from nnlint.experiments.overfit import (
+    ADAM,
+    ANEW,
+    FASTER,
+    SLOWER,
+    TEN,
+    Course,
+    course,
+    learns,
+    long_enough,
+)
 from nnlint.judge import further
 from nnlint.rule import Sighting, Skip
+from nnlint.rules.overfit_small_batch import OverfitSmallBatch
 
 if TYPE_CHECKING:
     from nnlint.capture.plan import FirstStep
@@ -140,3 +152,65 @@ def test_a_try_cut_short_is_no_evidence() -> None:
     assert not long_enough(_fit(PLATEAU[:30]))
     assert long_enough(_fit(PLATEAU))
     assert long_enough(_fit([1.0, math.inf, math.nan, math.nan, math.nan]))
+
+
+def _seen(**fits: Fit) -> Capture:
+    """A run in which the ten samples and the tries under these names went like this."""
+    entries = {"ten": TEN, "slower": SLOWER, "faster": FASTER, "adam": ADAM, "anew": ANEW}
+    return Capture(
+        trajectories={
+            entries[name].name: Trajectory(
+                entries[name].name,
+                "few",
+                tuple(Step(loss, 1.0, 0) for loss in fit.losses),
+                "steps",
+                1.0,
+                (Measurement("fit", to_json(fit)),),
+            )
+            for name, fit in fits.items()
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("helps", "cause", "confirmed"),
+    [
+        ("slower", "the rate is too high", "a rate that is too high"),
+        ("faster", "the rate is too low", "a rate that is too low"),
+        ("", "look at what reaches the loss", ""),
+    ],
+)
+def test_each_cause_is_confirmed_ruled_out_or_open(helps: str, cause: str, confirmed: str) -> None:
+    own = WILD if helps == "slower" else PLATEAU
+    tries = {
+        name: _fit(LEARNT if name == helps else PLATEAU) for name in ("slower", "faster", "adam", "anew")
+    }
+    (found,) = OverfitSmallBatch().check_runs(_seen(ten=_fit(own), **tries))
+    assert isinstance(found, Sighting)
+    causes = found.evidence["causes"]
+    assert cause in found.message
+    assert [name for name, known in causes.items() if known == "confirmed"] == [confirmed] * bool(confirmed)
+    # Nobody has looked at the layers, or at the parameters.
+    assert causes["frozen parameters"] == causes["dead or saturated units"] == "open"
+    assert "ruled out: a flipped sign" in found.message
+    assert "frozen" not in found.message
+
+
+def test_a_loss_function_made_larger_needs_no_bounds() -> None:
+    rising = tuple(3.4 + step for step in range(19))
+    unknown = {"unbounded": "the targets change from step to step", "chance": math.nan, "floor": math.nan}
+    flipped = _fit([-value for value in rising], values=rising, weight=-1.0, **unknown)
+    (found,) = OverfitSmallBatch().check_runs(_seen(ten=flipped))
+    assert isinstance(found, Sighting)
+    assert "`cross_entropy` rises as the loop goes on (3.4 at first, 20.4 after 19 steps)" in found.message
+    # Two networks may be at odds.
+    (found,) = OverfitSmallBatch().check_runs(_seen(ten=replace(flipped, optimizers=2)))
+    assert isinstance(found, Skip)
+
+
+def test_updates_by_hand_that_change_nothing_are_reported() -> None:
+    still = _fit([1.1] * 60, optimizers=0)
+    (found,) = OverfitSmallBatch().check_runs(_seen(ten=still))
+    assert isinstance(found, Sighting)
+    (found,) = OverfitSmallBatch().check_runs(_seen(ten=replace(still, losses=tuple(PLATEAU))))
+    assert isinstance(found, Skip)
