@@ -150,14 +150,14 @@ def test_batch_norm_by_hand_is_meant() -> None:
 
 
 def test_what_is_meant_to_mix_is_named_as_context() -> None:
-    for name, what in (
-        ("similarity_matrix", "context, each sample is compared with every other one: "),
-        ("batch_norm", "context, samples meet as they are meant to: "),
+    for name, what, operator in (
+        ("similarity_matrix", "context, each sample is compared with every other one: ", "mm"),
+        ("batch_norm", "context, samples meet as they are meant to: ", "native_batch_norm"),
     ):
         step = step_of({**CLEAN, **CONTEXT}[name]())
         (line,) = [text.plain for text in legend(step) if text.plain.startswith("context")]
         assert line.startswith(what)
-        assert {"similarity_matrix": " mm  zoo.py:", "batch_norm": " native_batch_norm  zoo.py:"}[name] in line
+        assert f" {operator}  zoo.py:" in line
 
 
 def test_an_operator_without_a_rule_silences_what_follows() -> None:

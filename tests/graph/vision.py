@@ -1,7 +1,7 @@
 """torchvision's models: what the axis algebra says of each, and whether the slow twin agrees.
 
-    python tests/graph/vision.py                   all models for classification and segmentation, by the algebra
-    python tests/graph/vision.py --twin [NAME …]   one of each family, and heads for detection, against the twin
+    python tests/graph/vision.py                   every model that classifies or segments, by the algebra
+    python tests/graph/vision.py --twin [NAME …]   one of each family, and heads for boxes, against the twin
 
 The first needs no memory for weights: the models are traced as `nnlint run --trace-only` does it. torchvision
 is installed beside: `pip install --no-deps torchvision==0.28.0 pillow`.
@@ -28,9 +28,9 @@ FAMILIES = {
     "alexnet": 64, "convnext_tiny": 32, "densenet121": 32, "efficientnet_b0": 32, "efficientnet_v2_s": 32,
     "googlenet": 32, "inception_v3": 75, "maxvit_t": 224, "mnasnet0_5": 32, "mobilenet_v2": 32,
     "mobilenet_v3_small": 32, "regnet_x_400mf": 32, "regnet_y_400mf": 32, "resnet18": 32,
-    "resnext50_32x4d": 32, "shufflenet_v2_x0_5": 32, "squeezenet1_1": 32, "swin_t": 32, "swin_v2_t": 32, "vgg11": 32, "vgg11_bn": 32,
-    "vit_b_32": 224, "wide_resnet50_2": 32, "deeplabv3_mobilenet_v3_large": 32, "fcn_resnet50": 32,
-    "lraspp_mobilenet_v3_large": 32,
+    "resnext50_32x4d": 32, "shufflenet_v2_x0_5": 32, "squeezenet1_1": 32, "swin_t": 32, "swin_v2_t": 32,
+    "vgg11": 32, "vgg11_bn": 32, "vit_b_32": 224, "wide_resnet50_2": 32,
+    "deeplabv3_mobilenet_v3_large": 32, "fcn_resnet50": 32, "lraspp_mobilenet_v3_large": 32,
 }  # fmt: skip
 # What asks for images of a size of its own.
 LARGE = {"inception_v3": 299}
@@ -98,7 +98,7 @@ def _head(make: Callable[[Any], nn.Module]) -> Callable[[], Case]:
 
     def built() -> Case:
         head = make(torchvision().models.detection).eval()
-        body = nn.Conv2d(3, 8, 3, padding=1)
+        body = nn.Conv2d(3, 32, 3, padding=1)
 
         def forward(given: dict[str, torch.Tensor]) -> Any:
             features = torch.relu(body(given["x"]))
@@ -110,10 +110,12 @@ def _head(make: Callable[[Any], nn.Module]) -> Callable[[], Case]:
 
 
 HEADS = {
-    "head of RetinaNet": _head(lambda detection: detection.retinanet.RetinaNetHead(8, 3, 4, norm_layer=None)),
-    "head of FCOS": _head(lambda detection: detection.fcos.FCOSHead(8, 1, 4, num_convs=1)),
-    "head of SSD": _head(lambda detection: detection.ssd.SSDHead([8, 8], [4, 4], 5)),
-    "proposals of Faster R-CNN": _head(lambda detection: detection.rpn.RPNHead(8, 3)),
+    "head of RetinaNet": _head(
+        lambda detection: detection.retinanet.RetinaNetHead(32, 3, 4, norm_layer=None)
+    ),
+    "head of FCOS": _head(lambda detection: detection.fcos.FCOSHead(32, 1, 4, num_convs=1)),
+    "head of SSD": _head(lambda detection: detection.ssd.SSDHead([32, 32], [4, 4], 5)),
+    "proposals of Faster R-CNN": _head(lambda detection: detection.rpn.RPNHead(32, 3)),
 }
 
 
