@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 import nnlint.rules
-from nnlint import __version__
+from nnlint import __version__, atomic
 from nnlint.page import PageError, find_pages_dir, load_pages
 
 PAGE = """\
@@ -101,8 +101,8 @@ def write(name: str, code: str, pages_dir: Path, modules_dir: Path) -> tuple[Pat
         if path.exists():
             raise FileExistsError(f"{path} exists")
     cls = "".join(word.capitalize() for word in name.split("-"))
-    page.write_text(PAGE.format(code=code, name=name, version=__version__), encoding="utf-8")
-    module.write_text(MODULE.format(name=name, cls=cls), encoding="utf-8")
+    atomic.write(page, PAGE.format(code=code, name=name, version=__version__).encode())
+    atomic.write(module, MODULE.format(name=name, cls=cls).encode())
     return page, module
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import stat
@@ -118,6 +119,41 @@ def test_a_file_is_old_or_new(
             break
     assert kills >= 3, "the test kills where a file is written"
     assert not killed
+
+
+def test_whatever_is_written_for_people_is_written_so() -> None:
+    own = {"atomic.py", "cache.py"}  # The cache keeps its folder's lock while it does the same.
+    found = [
+        f"{path.name}:{node.lineno}"
+        for path in (CHECKOUT / "nnlint").rglob("*.py")
+        # What runs in a shelter, or in a folder of its own, writes nothing that stays.
+        if path.name not in own and not {"capture", "executors"}.intersection(path.parts)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and _writes(node)
+    ]
+    assert found == []
+
+
+def _writes(call: ast.Call) -> bool:
+    if isinstance(call.func, ast.Attribute) and call.func.attr in ("write_text", "write_bytes"):
+        return True
+    name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+    texts = [
+        node.value
+        for node in [*call.args, *(word.value for word in call.keywords)]
+        if isinstance(node, ast.Constant)
+    ]
+    return name == "open" and any(
+        isinstance(text, str) and set(text) & set("wax+") and len(text) < 4 for text in texts
+    )
+
+
+@pytest.mark.parametrize("code", ["p.write_text(t)", "open(p, 'w')", "p.open('ab')", "open(p, mode='x')"])
+def test_the_test_above_can_fail(code: str) -> None:
+    (statement,) = ast.parse(code).body
+    assert isinstance(statement, ast.Expr)
+    assert isinstance(statement.value, ast.Call)
+    assert _writes(statement.value)
 
 
 def test_permissions_stay_and_a_new_file_has_the_usual_ones(tmp_path: Path) -> None:
