@@ -80,12 +80,11 @@ def _frozen(
     ):
         return None
     if any(
-        fact.kind == "attribute"
-        and fact.owner is not None
+        fact.owner is not None
         and fact.value.kind in (Kind.MODULE, Kind.PARAMETER, Kind.UNKNOWN)
         and part_of(fact.owner, module)
         and fact.time > min(event.time for event in freezes)
-        for fact in script.facts
+        for fact in script.facts_by_kind.get("attribute", ())
     ):
         return None
     for event in freezes:
