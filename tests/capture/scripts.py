@@ -26,7 +26,7 @@ for step in range(300):
 LOADER = """
 net = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))
 opt = torch.optim.Adam(net.parameters())
-loader = DataLoader(data, 16, shuffle=True, num_workers=2)
+loader = DataLoader(data, 16, shuffle=True, num_workers=4)
 for epoch in range(3):
     for x, y in loader:
         opt.zero_grad()

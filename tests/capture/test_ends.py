@@ -35,6 +35,12 @@ EARLY = {
         "    torch.multiprocessing.spawn(train, nprocs=1)",
         "ended before its first training step; it has started processes of its own (train.py:4), which",
     ),
+    "loads within loading": (
+        "from torch.utils.data import DataLoader\nclass Rows:\n    def __len__(self): return 8\n"
+        "    def __getitem__(self, i): return next(iter(DataLoader(Rows(), 4, num_workers=4)))\n"
+        "for x in DataLoader(Rows(), 4, num_workers=4): pass",
+        "RecursionError",
+    ),
     "asks": ("input('rate? ')", "EOFError"),
 }
 

@@ -41,7 +41,7 @@ def test_a_loader_with_workers(tmp_path: Path) -> None:
     step = first(LOADER, tmp_path)
     assert step.trigger == "loader"
     assert step.loader is not None
-    assert (step.loader.batch_size, step.loader.sampler, step.loader.workers) == (16, "RandomSampler", 2)
+    assert (step.loader.batch_size, step.loader.sampler, step.loader.workers) == (16, "RandomSampler", 4)
     assert step.batch == "(Tensor[16, 6] float32, Tensor[16] int64)"
     (root,) = step.roots
     assert (root.class_name, root.training, root.output) == ("Sequential", True, "Tensor[16, 2] float32")
