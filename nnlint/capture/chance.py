@@ -16,6 +16,8 @@ import torch
 from torch.nn import functional
 
 _TINY = 1e-9
+# A score beyond which the loss of a certain answer is nothing in float32.
+_CERTAIN = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,29 @@ def _divergence(call: Loss) -> tuple[torch.Tensor, torch.Tensor]:
     return logs[0].expand_as(call.prediction), logs[1].expand_as(call.prediction)
 
 
+def _margin(call: Loss) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scores a margin apart: of the classes that come most often, and of the targets."""
+    if call.arguments.get("p", 1) != 1:
+        raise ValueError("only where the margin counts linearly")
+    prediction, target = call.prediction.detach(), call.target.detach()
+    margin, number = call.arguments.get("margin", 1.0), prediction.shape[-1]
+    often = torch.bincount(target.flatten(), minlength=number).argsort(descending=True)
+    options = [torch.zeros_like(prediction)]
+    for first in range(1, number):
+        scores = torch.zeros_like(prediction)
+        scores[..., often[:first]] = margin
+        options.append(scores)
+    best = functional.one_hot(target, number).to(prediction.dtype) * margin
+    return min(options, key=lambda option: float(call.of(option).sum())), best.expand_as(prediction)
+
+
+def _sign(call: Loss) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scores for targets of minus one and one."""
+    positive = (call.target.detach().to(call.prediction.dtype) + 1) / 2
+    share = _mean(positive).clamp(_TINY, 1 - 1e-6)
+    return share.logit().expand_as(call.prediction), call.target.detach() * _CERTAIN
+
+
 _PREDICTIONS: dict[str, Callable[[Loss], tuple[torch.Tensor, torch.Tensor]]] = {
     "cross_entropy": _classes,
     "nll_loss": _classes,
@@ -154,5 +179,8 @@ _PREDICTIONS: dict[str, Callable[[Loss], tuple[torch.Tensor, torch.Tensor]]] = {
     "smooth_l1_loss": _value,
     "huber_loss": _value,
     "kl_div": _divergence,
+    "multi_margin_loss": _margin,
+    "soft_margin_loss": _sign,
+    "multilabel_soft_margin_loss": _logit,
 }
 _LOSSES = frozenset(getattr(functional, name) for name in _PREDICTIONS)

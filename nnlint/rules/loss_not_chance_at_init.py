@@ -18,12 +18,12 @@ _FAR = {
     "nll_loss": _SCORES,
     "binary_cross_entropy": _SCORES,
     "binary_cross_entropy_with_logits": _SCORES,
+    "multi_margin_loss": _SCORES,
+    "soft_margin_loss": _SCORES,
+    "multilabel_soft_margin_loss": _SCORES,
     "kl_div": 2 * _SCORES,
-    "mse_loss": 12.0,
-    "l1_loss": 5.0,
-    "smooth_l1_loss": 8.0,
-    "huber_loss": 8.0,
 }
+_FAR_VALUES = {"mse_loss": 12.0, "l1_loss": 5.0, "smooth_l1_loss": 8.0, "huber_loss": 8.0}
 # In standard deviations of the targets.
 _OFF = 3.0
 # Targets that hardly differ within the batch say nothing about what guessing costs.
@@ -47,10 +47,10 @@ class LossNotChanceAtInit(Rule):
         told = set()
         for call in first.calls if first else ():
             guess = max(call.guess, call.chance)
-            far = _FAR.get(call.name)
+            classes = call.name in _FAR
+            far = _FAR.get(call.name, _FAR_VALUES.get(call.name))
             if far is None or guess < _LEAST or call.value <= far * guess or call.place in told:
                 continue
-            classes = not call.target or call.name.startswith("binary")
             if not classes and (call.samples < _SAMPLES or not _elsewhere(call)):
                 continue
             told.add(call.place)

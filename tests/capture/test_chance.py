@@ -30,6 +30,10 @@ CALLS: dict[str, tuple[Callable[..., torch.Tensor], torch.Tensor, dict[str, Any]
         {"pos_weight": torch.tensor([2.0, 1.0, 9.0])},
     ),
     "soft bits": (F.binary_cross_entropy_with_logits, BITS * 0.8 + 0.1, {}),
+    "margins": (F.multi_margin_loss, CLASSES, {}),
+    "wide margins, summed": (F.multi_margin_loss, CLASSES, {"margin": 2.0, "reduction": "sum"}),
+    "signs": (F.soft_margin_loss, BITS * 2 - 1, {}),
+    "several labels": (F.multilabel_soft_margin_loss, BITS, {}),
     "squares": (F.mse_loss, VALUES, {}),
     "absolute values": (F.l1_loss, VALUES, {"reduction": "sum"}),
 }
@@ -98,3 +102,6 @@ def test_sequences_and_images_have_bounds() -> None:
 def test_other_functions_have_no_bounds() -> None:
     assert loss_call(F.relu, (torch.zeros(3),), {}) is None
     assert loss_call(F.mse_loss, (torch.zeros(3),), {}) is None
+    squared = loss_call(F.multi_margin_loss, (torch.zeros(8, 3), CLASSES), {"p": 2})
+    assert squared is not None
+    assert squared.bounds() is None

@@ -190,13 +190,21 @@ def _call(call: chance.Loss, result: torch.Tensor, place: Place | None) -> Call 
     )
 
 
-_CLASSES = ("cross_entropy", "nll_loss")
+_CLASSES = ("cross_entropy", "nll_loss", "multi_margin_loss")
+# Of these functions the prediction is scores, which say nothing where they are zero.
+_SCORES = (
+    "cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "multi_margin_loss",
+    "soft_margin_loss",
+    "multilabel_soft_margin_loss",
+)
 
 
 def _ignorant(call: chance.Loss) -> torch.Tensor | None:
     """A prediction that treats all classes alike; None for values, where the best constant is the guess."""
     prediction = call.prediction.detach()
-    if call.name in ("cross_entropy", "binary_cross_entropy_with_logits"):
+    if call.name in _SCORES:
         return torch.zeros_like(prediction)
     if call.name == "binary_cross_entropy":
         return torch.full_like(prediction, 0.5)
