@@ -80,7 +80,7 @@ def test_wrong_requests_are_one_line(tmp_path: Path) -> None:
 def test_ctrl_c_ends_the_script_and_is_said(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(f"import subprocess\nsubprocess.run({SLEEP})\n")
     process = subprocess.Popen(
-        [sys.executable, "-m", "nnlint", "run", "train.py"],
+        [sys.executable, "-m", "nnlint", "run", "--budget", "600", "train.py"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -112,7 +112,7 @@ def test_killing_nnlint_kills_the_script(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(f"import os, subprocess\nsubprocess.run({SLEEP})\n")
     parent = subprocess.Popen(
-        [sys.executable, "-m", "nnlint", "run", str(script)],
+        [sys.executable, "-m", "nnlint", "run", "--budget", "600", str(script)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

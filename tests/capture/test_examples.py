@@ -45,11 +45,7 @@ def test_an_example_that_is_run_shows_what_the_page_says(
         (tmp_path / "other.py").write_text(good.text, encoding="utf-8")
         other = Against(str(tmp_path / "other.py"))
     together = re.search(r"`--nproc-per-node (\d+)`", example.description)
-    request = Request(
-        str(script),
-        seconds=180 if asked or other or together else 60,
-        ranks=int(together[1]) if together else 0,
-    )
+    request = Request(str(script), seconds=240, ranks=int(together[1]) if together else 0)
     linter = Linter.load(Config(select=(page.code,)))
     report, seen = examine(linter, request, capacity=capacity, other=other)
     assert bool(report.results) == (bool(asked or other) and example.kind == "good")

@@ -33,7 +33,7 @@ def found(folder: Path, text: str, *rules: str) -> list[Finding]:
     """What the run shows of the script, judged by these rules alone."""
     script = folder / "train.py"
     script.write_text(text, encoding="utf-8")
-    report, seen = examine(Linter.load(Config(select=rules)), Request(str(script)))
+    report, seen = examine(Linter.load(Config(select=rules)), Request(str(script), seconds=240))
     assert report.not_run == (), seen.output
     return [finding for finding in report.findings if finding.tier is not Tier.STATIC]
 
