@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from nnlint.capture.plan import Continuation, Request
+from nnlint.capture.plan import SEED, Continuation, Request
 from nnlint.capture.supervise import Capture, Progress, capture
 from nnlint.chosen import chosen, records, taken, used_by
 from nnlint.comparing import Against, compare
@@ -111,5 +111,6 @@ def examine(
         files=len(by_file),
         seconds=time.perf_counter() - started,
         sources=sources,
+        seed=SEED,
     )
     return report, seen

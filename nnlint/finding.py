@@ -268,6 +268,8 @@ class Report:
     results: tuple[Result, ...] = ()
     files: int = 0
     seconds: float = 0.0
+    # With which every process of a run began; None where nothing was run.
+    seed: int | None = None
     # By `shown_name`, the text of each file (of a notebook: each cell) that has findings, as it was linted:
     # reporters draw code frames from it and read nothing themselves. It is not part of the report's value,
     # nor of its JSON.
@@ -299,6 +301,7 @@ class Report:
                 "files": self.files,
                 "findings": len(self.findings),
                 "seconds": round(self.seconds, 3),
+                "seed": self.seed,
             },
         }
 
@@ -311,4 +314,5 @@ class Report:
             results=tuple(Result.from_dict(entry) for entry in data.get("results", ())),
             files=data["summary"]["files"],
             seconds=data["summary"]["seconds"],
+            seed=data["summary"].get("seed"),
         )

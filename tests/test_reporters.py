@@ -116,7 +116,7 @@ def test_the_json_has_the_agreed_form() -> None:
         "not_run": [{"what": "read", "why": "no such file", "filename": "b.py"}],
         "skipped": [],
         "results": [],
-        "summary": {"files": 2, "findings": 1, "seconds": 0.123},
+        "summary": {"files": 2, "findings": 1, "seconds": 0.123, "seed": None},
     }
 
 

@@ -87,6 +87,10 @@ class Request:
     ranks: int = 0
 
 
+# What random, NumPy and torch begin with in every process of a run, unless the script sets seeds of its own.
+SEED = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What one child process is to do for a request.
@@ -102,7 +106,7 @@ class Plan:
     role: str = "probe"
     at: int = 0
     workers: int = 1
-    seed: int = 0
+    seed: int = SEED
     memory: int = 0
     # Where more continuations are asked for once those above are done; -1: no more will be.
     asks: int = -1

@@ -8,7 +8,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 import nnlint
 from nnlint import registry
-from nnlint.capture.plan import Plan
+from nnlint.capture.plan import SEED
 from nnlint.finding import Finding, Report, Severity
 from nnlint.lines import split_lines
 from nnlint.report.verdict import verdict
@@ -155,7 +155,6 @@ def _environment() -> Iterator[tuple[str, str]]:
 
 
 def _run(seen: Capture) -> Iterator[tuple[str, str]]:
-    seed = next(field.default for field in fields(Plan) if field.name == "seed")
-    yield "seeds", f"{seed} for random, NumPy and torch, unless the script sets its own; PYTHONHASHSEED is 0"
+    yield "seeds", f"{SEED} for random, NumPy and torch, unless the script sets its own; PYTHONHASHSEED is 0"
     if seen.rerun:
         yield "run", "anew for each continuation, not forked"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import run_sites
@@ -9,9 +10,11 @@ from planted import Mutant, Script
 
 
 def plant(script: Script) -> Iterator[Mutant]:
-    if "relu" not in script.text.lower():
+    if not re.search(r"(?<!Leaky)ReLU\(|(?<!leaky_)relu\(", script.text):
         return
-    for site in run_sites.optimizers(script):
+    made = list(run_sites.optimizers(script))
+    # With several, one of them may be of a model that has no ReLU.
+    for site in made if len(made) == 1 else ():
         parameters = script.source(site.bound["_p"])
         if parameters.endswith(".parameters()"):
             model = parameters.removesuffix(".parameters()")
@@ -20,5 +23,5 @@ def plant(script: Script) -> Iterator[Mutant]:
                 "    if name.endswith('bias'):\n"
                 "        bias.data.fill_(-1e3)"
             )
-            made = script.before(script.statement(site.node), code)
-            yield script.mutant(made, at=run_sites.everywhere(script))
+            edit = script.before(script.statement(site.node), code)
+            yield script.mutant(edit, at=run_sites.everywhere(script))

@@ -10,7 +10,8 @@ from planted import Mutant, Script
 
 def plant(script: Script) -> Iterator[Mutant]:
     for site in run_sites.backwards(script):
-        if isinstance(loss := script.source(site.bound["_l"]), str) and loss.isidentifier():
+        loss = script.source(site.bound["_l"])
+        if loss.isidentifier():
             for code in (
                 f"{loss} = {loss} + ({loss} - {loss}.detach()).sqrt()",
                 f"{loss} = {loss} / ({loss} - {loss}.detach())",
