@@ -109,16 +109,22 @@ def speaking(rules: Sequence[Rule], text: str) -> list[Rule]:
     Of `Rules`, the others are imported only where their modules do not say their words outright: half of
     the time that it takes to look at one file is spent on imports.
     """
+    known: dict[str, bool] = {}  # many rules have a word in common
+
+    def stands(words: Sequence[str]) -> bool:
+        for word in words:
+            if word not in known:
+                known[word] = word in text
+            if known[word]:
+                return True
+        return not words
+
     if isinstance(rules, Rules):
         pages = enumerate(rules.pages)
-        due = [rules[at] for at, page in pages if "S" in page.tiers and _stands(_words(page.name), text)]
+        due = [rules[at] for at, page in pages if "S" in page.tiers and stands(_words(page.name))]
     else:
         due = looking_at("S", rules)
-    return [rule for rule in due if _stands(rule.words, text)]
-
-
-def _stands(words: Sequence[str], text: str) -> bool:
-    return not words or any(word in text for word in words)
+    return [rule for rule in due if stands(rule.words)]
 
 
 @cache
