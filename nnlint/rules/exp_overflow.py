@@ -33,12 +33,12 @@ class ExpOverflow(Rule):
         trains = any(True for _ in script.events_of(EventKind.BACKWARD))
         for call in script.calls_of("div", "reciprocal", "log", "log1p"):
             found = _written_out(call)
-            if found is None or call.node is None or not in_training_graph(call):
+            if found is None or call.node is None:
                 continue
-            if trains and id(call) not in script.evaluations.back_propagated:
-                continue
+            # What the loss is computed from, a teacher's part included.
+            learnt = id(call) in script.evaluations.back_propagated if trains else in_training_graph(call)
             exponential, what, better = found
-            if surely(_unscaled(exponential.args[0]), is_raw):
+            if learnt and surely(_unscaled(exponential.args[0]), _unbounded):
                 name = script.name_of(exponential.args[0], "its argument")
                 yield self.problem(
                     call.node,
@@ -59,6 +59,17 @@ class ExpOverflow(Rule):
                     MESSAGE.format(what=what, name=step.called(operand), better=better),
                     related=((step.nodes[exponential].place, "overflows here"),),
                 )
+
+
+def _unbounded(value: Value) -> bool:
+    """The output of a layer, or `x @ weight + bias` with weights that are trained."""
+    if value.op == "add":
+        return any(_unbounded(part) for part in value.args)
+    if value.op not in {"matmul", "mm"} or len(value.args) < 2:
+        return is_raw(value)
+    weight = value.args[1]
+    requires = weight.kwargs.get("requires_grad")
+    return weight.kind is Kind.PARAMETER or (requires is not None and requires.is_const(True))
 
 
 def _formula(step: GraphStep, index: int) -> tuple[int, str, str] | None:
@@ -163,7 +174,7 @@ def _exponential(value: Value, through: frozenset[str] = BETWEEN) -> Value | Non
 def _unscaled(value: Value) -> Value:
     """The scores themselves, without a sign or a constant factor."""
     for _ in range(20):
-        if value.op == "neg" and value.args:
+        if value.op in {"neg", "masked_fill"} and value.args:
             value = value.args[0]
         elif value.op in {"mul", "div"} and len(value.args) == 2 and value.args[0].kind is Kind.TENSOR:
             if value.args[1].kind is Kind.TENSOR:

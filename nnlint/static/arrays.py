@@ -46,6 +46,10 @@ NUMPY_POINTWISE = frozenset(
 NUMPY_NEW = frozenset({"numpy.zeros", "numpy.ones", "numpy.empty", "numpy.full", "numpy.random.random"})
 NUMPY_SIZES = frozenset({"numpy.random.rand", "numpy.random.randn"})
 RANDOM = frozenset({"randint", "normal", "full"})
+GENERATORS = frozenset({"numpy.random.default_rng", "numpy.random.RandomState"})
+DRAWS = frozenset(
+    {".uniform", ".normal", ".integers", ".randint", ".random", ".standard_normal", ".rand", ".randn"}
+)
 NUMBERS = frozenset({
     "random.random", "random.randint", "random.randrange", "random.uniform", "random.gauss", "builtins.abs",
 })  # fmt: skip
@@ -258,6 +262,17 @@ def _drawn(shapes: Shapes, value: Value) -> Shape | None:
     return shapes.given(value, [size], None)
 
 
+def _generated(shapes: Shapes, value: Value) -> Shape | None:
+    """`rng.normal(0, 1, n)`, `rng.standard_normal((n, 3))` of NumPy's generators."""
+    if value.receiver is None or value.receiver.op not in GENERATORS:
+        return None
+    if value.op in {".rand", ".randn"}:
+        return shapes.given(value, value.args, None)
+    position = 0 if value.op in {".random", ".standard_normal"} else 2
+    size = value.kwargs.get("size") or next(iter(value.args[position:]), None)
+    return shapes.given(value, [size], None) if size is not None else None
+
+
 def _made(shapes: Shapes, value: Value) -> Shape | None:
     """`torch.tensor(…)`, `np.array(…)`, `torch.FloatTensor(…)`."""
     if not value.args:
@@ -330,6 +345,7 @@ ARRAYS: dict[str, Handler] = {
     **dict.fromkeys(NUMPY_NEW | NUMPY_SIZES, _new),
     **dict.fromkeys(RANDOM, _drawn),
     **dict.fromkeys(("numpy.random.uniform", "numpy.random.normal", "numpy.random.randint"), _drawn),
+    **dict.fromkeys(DRAWS, _generated),
     **dict.fromkeys(TYPED | {"tensor", "as_tensor", "from_numpy", "numpy.array", "numpy.asarray"}, _made),
     **dict.fromkeys(
         SAME | FEWER | {".fit_transform", ".transform", ".pop", ".ravel", ".flatten", ".reshape"}, _method

@@ -65,13 +65,20 @@ class Columns:
             if self._kinds.setdefault(key, form) != form:
                 self._kinds[key] = ""
 
-    def of(self, value: Value, depth: int = 0) -> str | None:
+    def of(self, value: Value) -> str | None:
         """VECTOR, COLUMN, or None where neither is known."""
+        form = self._of(value, 0)
+        shape = self._script.shapes.of(value) if form is None else None
+        if not shape or not any(type(factor) is tuple and factor[0] == "batch" for factor in shape[0]):
+            return form
+        return VECTOR if len(shape) == 1 else COLUMN if len(shape) == 2 and shape[1] == () else None
+
+    def _of(self, value: Value, depth: int) -> str | None:
         value = origin(value)
         if depth > 25:
             return None
         if value.alts:
-            found = {self.of(part, depth + 1) for part in value.alternatives()}
+            found = {self._of(part, depth + 1) for part in value.alternatives()}
             return found.pop() if len(found) == 1 else None
         op = value.op
         if id(value) in self._labels:
@@ -83,9 +90,9 @@ class Columns:
             return None
         first = value.args[0]
         if op in POINT:
-            return self.of(first, depth + 1)
+            return self._of(first, depth + 1)
         if op == "squeeze":
-            inner = self.of(first, depth + 1)
+            inner = self._of(first, depth + 1)
             return VECTOR if inner and constant(value, "dim", None) in {None, 1, -1} else None
         if op in {"view", "reshape"}:
             sizes = (
@@ -99,8 +106,8 @@ class Columns:
         if op in {"ravel", "flatten"} and len(value.args) == 1 and not value.kwargs:
             return VECTOR
         if op in {"view_as", "reshape_as", "expand_as"} and len(value.args) > 1:
-            return self.of(value.args[1], depth + 1)
-        if op == "unsqueeze" and self.of(first, depth + 1) == VECTOR:
+            return self._of(value.args[1], depth + 1)
+        if op == "unsqueeze" and self._of(first, depth + 1) == VECTOR:
             return COLUMN if constant(value, "dim", None) in {1, -1} else None
         if op in {"argmax", "max_values"}:
             return self._reduced(value, first)

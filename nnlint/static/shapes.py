@@ -198,12 +198,15 @@ class Shapes:
             ):
                 value = value.args[0] if value.args else None
             elif (
-                op in REDUCTIONS
-                and shape is not None
-                and _number(constant(value, "dim")) not in (None, 0, -len(shape))
-            ) or (op == "getitem" and value.args[1].op == "slice" and value.args[1].args[0].is_const(None)):
-                value = value.args[0]
-            elif op == "bmm" or (op == "unsqueeze" and (_number(constant(value, "dim")) or 0) > 0):
+                (
+                    op in REDUCTIONS
+                    and shape is not None
+                    and _number(constant(value, "dim")) not in (None, 0, -len(shape))
+                )
+                or (op == "getitem" and value.args[1].op == "slice" and value.args[1].args[0].is_const(None))
+                or op == "bmm"
+                or (op == "unsqueeze" and (_number(constant(value, "dim")) or 0) > 0)
+            ):
                 value = value.args[0]
             elif op in {"add", "sub", "mul", "div", "cat"} and value.args:
                 first = value.args[0]

@@ -22,6 +22,8 @@ _TEST = re.compile(
 _OTHER = re.compile(r"val|dev(?:$|[^a-z])|train|(?:^|_)trn", re.IGNORECASE)
 _VALIDATION = re.compile(r"(?<![a-z])(?:val|valid|validation|dev)(?![a-z])", re.IGNORECASE)
 _ANY = re.compile(rf"(?:^|_)(?:\w*loader|{_DATA})(?:$|_)", re.IGNORECASE)
+# `args.test_batch_size` is a setting.
+_SETTING = re.compile(r"(?:size|path|dir|folder|root|file|name|num|interval|freq|every|epoch|step)s?$", re.I)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -80,6 +82,7 @@ def _is_test(source: Value) -> bool | None:
     names = [
         _CAMEL.sub("_", value.name.rpartition(".")[2]) for value in (source, dataset, base) if value.name
     ]
+    names = [name for name in names if not _SETTING.search(name)]
     if source.kind in (Kind.LOADER, Kind.DATASET):
         if any(_OTHER.search(name) for name in names) or _for_validation(dataset):
             return False

@@ -16,15 +16,24 @@ POINTWISE = frozenset({
     "elu", "log_softmax", "batch_norm",
 })  # fmt: skip
 RECURRENT = frozenset({"lstm", "gru", "rnn"})
-MIXING = RECURRENT | {"transformer_encoder", "transformer_encoder_layer"}
+MIXING = RECURRENT | {
+    "transformer_encoder", "transformer_encoder_layer", "transformer_decoder", "transformer_decoder_layer",
+}  # fmt: skip
 # A network with one of these reads a position's neighbours: a language model, not a table of embeddings.
-CONTEXT = MIXING | {"scaled_dot_product_attention", "multihead_attention", "softmax", "lstm_cell", "gru_cell"}
+CONTEXT = MIXING | {
+    "transformer",
+    "scaled_dot_product_attention",
+    "multihead_attention",
+    "softmax",
+    "lstm_cell",
+    "gru_cell",
+}
 NOISE = frozenset({"randn", "randn_like", "normal_", "gumbel_softmax", "argmin"})  # an autoencoder's code
 LOOKUPS = frozenset({"embedding", "one_hot"})
 CAUSAL_MODELS = ("ForCausalLM", "LMHeadModel")
 # Made from the same parts they are the same: `torch.stack([data[i : i + n] for i in starts])`.
 CUTS = frozenset(
-    {"stack", "comprehension", "getitem", "slice", "add", "sub", "index", "from_numpy", "tensor"}
+    {"stack", "comprehension", "getitem", "slice", "add", "sub", "index", "from_numpy", "tensor", ".astype"}
 )
 _DEEPEST = 120
 
@@ -40,7 +49,7 @@ class Positions:
 
 
 def positions(value: Value) -> Positions | None:
-    """The sequence behind reshapes and slices; None where a slice is not known."""
+    """The sequence behind reshapes and slices; None where a slice of turned axes is not known."""
     slices: list[tuple[int, int]] = []
     turned = False
     for _ in range(_DEEPEST):
@@ -53,7 +62,9 @@ def positions(value: Value) -> Positions | None:
             value = value.args[0]
         elif value.op == "getitem" and any(part.op == "slice" for part in value.args[1:]):
             start = starts(value)
-            if start is None or (turned and start):
+            if start is None:  # a piece of a long text is a sequence of its own: `data[i : i + n]`
+                break
+            if turned and start:
                 return None
             slices += start
             value = value.args[0]
@@ -86,7 +97,10 @@ def same_tokens(first: Value, second: Value, depth: int = 0) -> bool:
         return first.kind is second.kind and first.const == second.const
     if first.op not in CUTS or len(first.args) != len(second.args) or first.const != second.const:
         return False
-    return all(same_tokens(*pair, depth + 1) for pair in zip(first.args, second.args, strict=True))
+    pairs = list(zip(first.args, second.args, strict=True))
+    if first.receiver is not None and second.receiver is not None:
+        pairs.append((first.receiver, second.receiver))
+    return all(same_tokens(*pair, depth + 1) for pair in pairs)
 
 
 def read_by(prediction: Value) -> list[Positions]:
@@ -121,6 +135,8 @@ def read_by(prediction: Value) -> list[Positions]:
         elif value.op in {"item_of", "getitem"} and value.args[0].op in MIXING:
             if value.const == 0 or (len(value.args) == 2 and value.args[1].is_const(0)):
                 stack.append((value.args[0], slices, turned))
+        elif value.op == "transformer" and len(value.args) > 1:
+            stack.append((value.args[1], slices, turned))
         elif value.op in POINTWISE or value.op in MIXING:
             stack.append((value.args[0], slices, turned))
         elif value.op in {"add", "mul"}:
@@ -130,7 +146,8 @@ def read_by(prediction: Value) -> list[Positions]:
 
 def _reads_context(prediction: Value) -> bool:
     """Whether a network that reads more than one position made it, and not from an autoencoder's code."""
-    ops = {part.op for part in prediction.graph()}
+    # How the tokens themselves were made is another matter.
+    ops = {part.op for part in prediction.graph(lambda part: part.op in LOOKUPS)}
     if ops & NOISE:
         return False
     return bool(ops & CONTEXT) or any(_causal_output(part) for part in prediction.sources(SAME))

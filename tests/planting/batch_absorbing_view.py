@@ -1,4 +1,7 @@
-"""Samples and features are regrouped with a wrong number of features."""
+"""Samples and features are regrouped with a wrong number of features.
+
+Of images: how long a signal is that comes out of 1-D convolutions no layer says, and one step would be right.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ def plant(script: Script) -> Iterator[Mutant]:
             continue
         for found in script.find("_n.Linear(_a, _b)"):
             product = found.bound["_a"]
-            if isinstance(product, ast.BinOp) and isinstance(product.left, ast.Constant):
+            times = isinstance(product, ast.BinOp) and isinstance(product.op, ast.Mult)
+            if times and isinstance(product.left, ast.Constant) and "Conv1d" not in script.text:
                 # One axis is forgotten, in the view and in the layer alike.
                 half = script.source(product.left)
                 call = found.node

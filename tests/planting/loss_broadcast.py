@@ -11,6 +11,8 @@ from planted import Mutant, Script
 
 
 def plant(script: Script) -> Iterator[Mutant]:
+    if "Categorical" in script.text or "functional_call" in script.text:
+        return  # what is observed has no shape in the file, or comes out of functions within functions
     regressions = [found.node for found in sites.losses(script, *sites.REGRESSION, *sites.BINARY)]
     if not regressions:
         return
