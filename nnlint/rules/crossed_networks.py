@@ -113,6 +113,8 @@ class CrossedNetworks(Rule):
                 continue
             told.add(id(optimizer))
             name = script.name_of(optimizer, "optimizer")
+            if any(script.name_of(e.target) == name for e in others if e.target is not None):
+                continue  # two that one name stands for, as settings decide
             yield self.problem(
                 clear.call.node,
                 f"`{name}` is cleared in this loop and never stepped, while "

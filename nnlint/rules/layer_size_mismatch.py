@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nnlint.rule import Problem, Rule
 from nnlint.static import torch_api
 from nnlint.static.axes import Axis
+from nnlint.static.updates import excludes
 from nnlint.static.values import Kind
 from nnlint.static.widths import TAKES, Meeting, cannot_be, meetings
 
@@ -31,7 +32,7 @@ class LayerSizeMismatch(Rule):
             node = meeting.layer.node
             if node is None:
                 continue
-            wrong = cannot_be(meeting.given, meeting.takes, script.shapes.varying)
+            wrong = not _unsure(meeting) and cannot_be(meeting.given, meeting.takes, script.shapes.varying)
             fits[id(node)] = fits.get(id(node), False) or not wrong
             if wrong:
                 found.setdefault(id(node), (node, meeting))
@@ -52,6 +53,22 @@ class LayerSizeMismatch(Rule):
             f"raises; make `{TAKES[operation]}` fit",
             related=related,
         )
+
+
+def _unsure(meeting: Meeting) -> bool:
+    """Whether the two are built on branches that exclude each other, or what comes in was joined together in
+    a loop that is over: how often is not followed."""
+    first, second = meeting.before, meeting.layer
+    if first is not None and first.frame is not None and second.frame is not None:
+        return excludes(first.frame, second.frame)
+    call = meeting.call
+    if call is None or call.frame is None:
+        return False
+    around = call.frame.loops()
+    return any(
+        part.op == "cat" and part.frame is not None and any(loop not in around for loop in part.frame.loops())
+        for part in call.args[0].graph(lambda part: part.op in TAKES)
+    )
 
 
 def _replaces_weights(script: ScriptModel) -> bool:

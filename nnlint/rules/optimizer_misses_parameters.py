@@ -11,7 +11,7 @@ from nnlint.experiments.loops import LATER
 from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule, Sighting, listed
 from nnlint.static.holdings import Holding, holding, lineage, made_over, part_of, stepped_after, touched
-from nnlint.static.layers import built_here, has_weights
+from nnlint.static.layers import built_here, has_weights, init_of
 from nnlint.static.state import roots
 from nnlint.static.torch_api import CUTS_GRADIENT, WRAPPERS
 from nnlint.static.updates import updates
@@ -180,6 +180,8 @@ class OptimizerMissesParameters(Rule):
                         script, module
                     ):
                         continue
+                    if any(_built_by(m, module) for m in known):
+                        continue
                     reported.add(id(module))
                     if module.node is not None:
                         yield self.problem(
@@ -192,6 +194,15 @@ class OptimizerMissesParameters(Rule):
                             severity=Severity.WARNING,
                             related=((event.call.node, "back-propagated here"),),
                         )
+
+
+def _built_by(whole: Value, module: Value) -> bool:
+    """Whether the class of a network that an optimizer holds builds the module, and may well keep it, too, in
+    a way that is not followed."""
+    maker = init_of(module.frame) if module.frame is not None else None
+    return (
+        maker is not None and whole.cls is not None and any(part is maker.cls for part in whole.cls.lineage())
+    )
 
 
 def _made_anew(script: ScriptModel) -> dict[int, list[Fact]]:

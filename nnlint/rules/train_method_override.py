@@ -79,7 +79,7 @@ class TrainMethodOverride(Rule):
         ]
         restored = _restores(script, fact, owner, here)
         switched = bool(here) and not _undoes_training(script, fact, owner)
-        if not restored and (switched or not _children_differ(owner)):
+        if not restored and (switched or fact.value.is_const(True) or not _children_differ(owner)):
             return
         name = script.name_of(owner, "the module")
         mode = script.text(fact.node.value, 30) if isinstance(fact.node, cst.Assign) else "…"

@@ -9,7 +9,9 @@ import libcst as cst
 
 from nnlint.rule import Draft, Insertion, Problem, Rule, Sighting
 from nnlint.static.layers import built_here, contents, has_weights, init_of, modules_in
+from nnlint.static.rewrite import mentions
 from nnlint.static.values import Fact, Kind, Value
+from nnlint.static.walk import descend
 
 if TYPE_CHECKING:
     from nnlint.graph.step import GraphStep
@@ -59,7 +61,9 @@ class UnregisteredModules(Rule):
                 continue
             loose = [module for module in modules_in(held) if module.owner is None and built_here(module)]
             loose = [module for module in loose if has_weights(module) and id(module) not in handed_on]
-            if not loose or _hidden_on_purpose(held) or _chosen_from(owner, held) or _by_name(script, owner):
+            if not loose or _hidden_on_purpose(held) or _by_name(script, owner):
+                continue
+            if _chosen_from(owner, held) or _a_table(owner, fact):
                 continue
             yield self.problem(
                 fact.node,
@@ -95,6 +99,25 @@ def _hidden_on_purpose(held: Value) -> bool:
     """`self.teacher = [Teacher()]`: the known way to keep a module out of `parameters()`."""
     return (
         isinstance(held.node, (cst.List, cst.Tuple)) and len(held.node.elements) == 1 and len(held.args) == 1
+    )
+
+
+def _a_table(owner: Value, fact: Fact) -> bool:
+    """Whether a dict is read by key outside of `forward` only, as a table that the constructor picks from."""
+    if fact.value.kind is not Kind.MAPPING or owner.cls is None:
+        return False
+    reads = {
+        method.name
+        for part in owner.cls.lineage()
+        for method in part.methods.values()
+        for node in descend(method.node.body)
+        if isinstance(node, cst.Subscript)
+        and isinstance(node.value, cst.Attribute)
+        and node.value.attr.value == fact.name
+    }
+    forward = owner.cls.method("forward")
+    return (
+        bool(reads) and (forward is None or not mentions(forward.node, fact.name)) and "forward" not in reads
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nnlint.rule import Problem, Rule
 from nnlint.static.layers import forward_of
 from nnlint.static.rewrite import mentions
-from nnlint.static.torch_api import FACTORIES, RELABEL
+from nnlint.static.torch_api import FACTORIES, REARRANGE, RELABEL
 from nnlint.static.values import Fact, Frame, Kind, Value
 
 if TYPE_CHECKING:
@@ -115,7 +115,8 @@ def _numbers(result: Value, buffers: set[int]) -> Iterator[Value]:
         seen.add(id(value))
         yield value
         if not _ends(value):
-            stack.extend(value.args[:1] if value.op == "getitem" else value.made_from())
+            first = value.op == "getitem" or (value.op in REARRANGE and value.args)  # no index, no size
+            stack.extend(value.args[:1] if first else value.made_from())
 
 
 def _ends(value: Value) -> bool:

@@ -126,6 +126,8 @@ class WrapperBypassed(Rule):
         for call in calls:
             if call.node is None or call.receiver not in (wrapper, bare):
                 continue
+            if call.frame is None or wrapper.frame is None or excludes(wrapper.frame, call.frame):
+                continue
             yield self.problem(
                 call.node,
                 f"the parameters are moved after `{script.name_of(wrapper, 'the model')}` was wrapped: "

@@ -35,12 +35,13 @@ RANKS = {"1d": (3,), "2d": (4,), "3d": (5,)}
 
 @dataclass(frozen=True)
 class Meeting:
-    """A layer, the width that it takes, and the width that reaches it from `before`."""
+    """A layer, the width that it takes, and the width that reaches it from `before`; its call, if any."""
 
     layer: Value
     takes: Axis
     given: Axis
     before: Value | None
+    call: Value | None = None
 
 
 def meetings(script: ScriptModel) -> Iterator[Meeting]:
@@ -69,7 +70,7 @@ def _met(shapes: Shapes, call: Value) -> Meeting | None:
         shape = shapes.of(data)
         ranks = (2, 3) if layer.op == "torch.nn.BatchNorm1d" else RANKS.get(layer.op[-2:])
         given = shape[1] if shape is not None and ranks is not None and len(shape) in ranks else None
-    return Meeting(layer, takes, given, producer(data)) if given is not None else None
+    return Meeting(layer, takes, given, producer(data), call) if given is not None else None
 
 
 def _width(shapes: Shapes, call: Value, name: str) -> Axis | None:
