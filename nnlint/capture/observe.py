@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from nnlint.capture import batch as batches_of
@@ -24,6 +25,7 @@ from nnlint.capture.plan import (
     Place,
     Root,
 )
+from nnlint.capture.shards import divided, local
 from nnlint.capture.watch import Watch, user_place
 
 
@@ -98,7 +100,7 @@ class Observation:
     def stepping(self, optimizer: Optimizer) -> None:
         """Keep the parameters as they are before the step."""
         for parameter in _held_by(optimizer):
-            self._before[parameter] = parameter.detach().clone()
+            self._before[parameter] = local(parameter).detach().clone()
         self._keep_gradients(optimizer)
 
     def _keep_gradients(self, optimizer: Optimizer) -> None:
@@ -124,7 +126,7 @@ class Observation:
             moves = self._moves.get(parameter)
             if before is None or moves is None:
                 continue
-            update = parameter.detach() - before
+            update = local(parameter).detach() - before
             moves.steps += 1
             moves.changed |= bool((update != 0).any())
             moves.norm, _ = _norm(before)
@@ -225,7 +227,8 @@ def _held_by(optimizer: Optimizer) -> Iterator[torch.Tensor]:
 
 
 def _norm(tensor: torch.Tensor) -> tuple[float, bool]:
-    """The Euclidean norm, and whether every element is finite."""
+    """The Euclidean norm, and whether every element is finite; of a divided tensor, of the part here."""
+    tensor = local(tensor)
     values = tensor.detach()
     if values.is_sparse:
         values = values.coalesce().values()
@@ -235,17 +238,24 @@ def _norm(tensor: torch.Tensor) -> tuple[float, bool]:
 
 def _dropped(root: torch.nn.Module, call: _Call) -> tuple[Place, ...]:
     """Where dropout is applied when the root, in eval mode, is called as it was."""
+    if divided(root):
+        return ()
     root.eval()
+    # The wrapper would send its buffers to processes that do not wait for them.
+    called = root.module if isinstance(root, DistributedDataParallel) else root
     mode = DropoutMode()
     # Some models compute a loss, or need state, that a second call does not have.
     with contextlib.suppress(Exception), torch.no_grad(), mode:
-        root(*batches_of.held(call.args), **batches_of.held(call.kwargs))
+        called(*batches_of.held(call.args), **batches_of.held(call.kwargs))
     return tuple(dict.fromkeys(mode.places))
 
 
 def _settings(loader: Any) -> LoaderSettings:
     # With a batch sampler (Accelerate gives one to every loader) the loader's own fields say nothing.
     by_batch = getattr(loader, "batch_sampler", None)
+    samples = 0
+    with contextlib.suppress(Exception):  # a sampler of the user's may have no length, or fail
+        samples = len(getattr(by_batch, "sampler", loader.sampler))
     return LoaderSettings(
         class_name=type(loader).__name__,
         dataset=type(loader.dataset).__name__,
@@ -253,4 +263,5 @@ def _settings(loader: Any) -> LoaderSettings:
         sampler=type(getattr(by_batch, "sampler", loader.sampler)).__name__,
         workers=loader.num_workers,
         drop_last=bool(loader.drop_last),
+        samples=samples,
     )

@@ -17,6 +17,7 @@ from nnlint.capture.intervention import Intervention
 from nnlint.capture.limits import lift_limits
 from nnlint.capture.meter import Meter
 from nnlint.capture.plan import Continuation, Measurement, Step, Trajectory, to_json
+from nnlint.capture.shards import local
 from nnlint.capture.versions import Versions, versions, versions_of, written
 from nnlint.capture.watch import Batches, Listener
 
@@ -282,7 +283,7 @@ def _only_class(module: str, base: type[_T]) -> type[_T]:
 def _grad_norm(optimizer: Optimizer) -> float:
     """The Euclidean norm of all gradients that the optimizer holds; NaN if there are none."""
     grads = [
-        parameter.grad.detach()
+        local(parameter.grad).detach()
         for group in optimizer.param_groups
         for parameter in group["params"]
         if parameter.grad is not None and not parameter.grad.is_sparse

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch.optim import Optimizer
 
+from nnlint.capture.shards import local
 from nnlint.capture.watch import Watch
 from nnlint.experiments.health import MOST_WEIGHTS, SCHEDULE, Stepper, Weight, evenly, short
 
@@ -58,7 +59,7 @@ class Weights:
             for parameter in group["params"]:
                 # A closure may bring the gradient later; it is read after the step.
                 if parameter.requires_grad and not parameter.is_sparse and parameter.is_floating_point():
-                    self._before[parameter] = parameter.detach().clone()
+                    self._before[parameter] = local(parameter).detach().clone()
 
     def stepped(self, optimizer: Optimizer) -> None:
         """Compare."""
@@ -80,8 +81,8 @@ class Weights:
 
     def _measure(self, optimizer: Optimizer, due: list[torch.Tensor], rate: float) -> None:
         before = [self._before[parameter] for parameter in due]
-        gradients = [parameter.grad.detach() for parameter in due if parameter.grad is not None]
-        updates = list(torch._foreach_sub([parameter.detach() for parameter in due], before))
+        gradients = [local(parameter.grad).detach() for parameter in due if parameter.grad is not None]
+        updates = list(torch._foreach_sub([local(parameter).detach() for parameter in due], before))
         figures = zip(due, before, gradients, norms(gradients), norms(before), norms(updates), strict=True)
         for parameter, old, gradient, gradient_norm, norm, update in figures:
             course = self._courses.get(parameter)
@@ -97,7 +98,7 @@ class Weights:
 
     def broken(self) -> list[torch.Tensor]:
         """The parameters that hold NaN or Inf now."""
-        return [parameter for parameter in self._courses if not bool(torch.isfinite(parameter).all())]
+        return [parameter for parameter in self._courses if not bool(torch.isfinite(local(parameter)).all())]
 
     def steppers(self) -> tuple[Stepper, ...]:
         """The optimizers that stepped, in the order of their first step."""
@@ -127,7 +128,7 @@ class Weights:
 
     def _weight(self, root: int, name: str, parameter: torch.Tensor) -> Weight:
         course = self._courses[parameter]
-        now = parameter.detach()
+        now = local(parameter).detach()
         moved = now != course.start
         if course.graded is None:
             share = float(moved.any())

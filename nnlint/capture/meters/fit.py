@@ -10,6 +10,7 @@ import torch
 from nnlint.capture.hearing import Heard, LossMode
 from nnlint.capture.meter import Meter
 from nnlint.capture.plan import Place
+from nnlint.capture.shards import local
 from nnlint.experiments import fit
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class FitMeter(Meter):
     def stepping(self, optimizer: Optimizer) -> None:
         if len(self._cosines) < _COMPARED:
             self._before = {
-                parameter: parameter.detach().clone()
+                parameter: local(parameter).detach().clone()
                 for group in optimizer.param_groups
                 for parameter in group["params"]
                 if parameter.grad is not None and not parameter.grad.is_sparse
@@ -152,7 +153,8 @@ class FitMeter(Meter):
         along = updates = gradients = 0.0
         for parameter, before in self._before.items():
             if parameter.grad is not None:
-                update, grad = (parameter.detach() - before).double(), parameter.grad.detach().double()
+                update = (local(parameter).detach() - before).double()
+                grad = local(parameter.grad).detach().double()
                 along += float((update * grad).sum())
                 updates += float((update * update).sum())
                 gradients += float((grad * grad).sum())

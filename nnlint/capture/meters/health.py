@@ -13,6 +13,7 @@ from nnlint.capture.frozen import FrozenNorms
 from nnlint.capture.meter import Meter
 from nnlint.capture.plan import from_json
 from nnlint.capture.replay import Replay
+from nnlint.capture.shards import local
 from nnlint.capture.watch import user_place
 from nnlint.capture.weights import Weights, finite
 from nnlint.experiments.health import MOST_UNTOUCHED, SCHEDULE, Broken, Health, Untouched
@@ -81,7 +82,7 @@ class HealthMeter(Meter):
         bad = [
             parameter
             for parameter in held
-            if parameter.grad is not None and not finite([parameter.grad.detach()])
+            if parameter.grad is not None and not finite([local(parameter.grad).detach()])
         ]
         if bad:
             names = self._names()

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import torch
 import torch.distributed as dist
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
+from torch.distributed.elastic.multiprocessing import SignalException
 
 from nnlint.capture.channel import Channel
 from nnlint.capture.host import Host, Scout
@@ -33,7 +34,7 @@ TRAINED, UNTRAINED, OVER = "trained", "untrained", "over"
 # What ranks other than the first say; the rest would be said twice.
 _OWN = ("rank", "died")
 # How long the first waits for what the others have to say, in seconds, and how often where they are is noted.
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 _PULSE = 0.25
 # Longer than any run, in seconds.
 _ENDLESS = 1e6
@@ -77,7 +78,7 @@ class RankHost(Host):
             self._outcome = TRAINED
             super().observed(seen)
             # The others' evidence is part of what was observed.
-            self._wait(lambda: self._store.add(OBSERVED, 0) == self.plan.request.ranks)
+            self._wait(lambda: self._store.add(OBSERVED, 0) == self.plan.request.ranks, _PATIENCE)
 
     def finish(self) -> NoReturn:
         """End this process; no rank ends under another one's feet: the first decides when."""
@@ -85,13 +86,14 @@ class RankHost(Host):
             over = isinstance(self.watch.listener, Scout)
             self._store.set(FINISHED, OVER if over else self._outcome)
         else:
-            self._wait(lambda: self._store.check([FINISHED]))
+            # However long that takes: what is left of the run's time is what the supervisor watches.
+            self._wait(lambda: self._store.check([FINISHED]), _ENDLESS)
         self.channel.close()
         # The launcher waits for results of what ends well, and ends the others at once after a failure.
         os._exit(1)
 
-    def _wait(self, for_what: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + _PATIENCE
+    def _wait(self, for_what: Callable[[], bool], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
         while not for_what() and time.monotonic() < deadline and self._store.add(FALLEN, 0) == 0:
             time.sleep(0.01)
 
@@ -115,6 +117,9 @@ def _fallen(plan: Plan, channel: Channel, rank: int, store: TCPStore, error: Bas
     # Once the first rank has finished, whatever the others meet is the end of the gang and no more.
     if store.check([FINISHED]):
         return
+    if isinstance(error, SignalException):
+        # The launcher ends us, since it has seen another rank fall; it names that one.
+        os._exit(1)
     if "gloo" in str(error) or isinstance(error, dist.DistError):
         # Most likely another rank is gone, and is to be named: the launcher sees it, and ends us.
         time.sleep(_GONE)
