@@ -36,6 +36,8 @@ _QUIET = {
     "WANDB_MODE": "disabled",
     "WANDB_SILENT": "true",
     "MLFLOW_TRACKING_URI": "file:///dev/shm/mlruns",
+    # Without it, MLflow 3 refuses folders.
+    "MLFLOW_ALLOW_FILE_STORE": "true",
     "COMET_MODE": "disabled",
     "NEPTUNE_MODE": "debug",
     "CLEARML_OFFLINE_MODE": "1",

@@ -210,7 +210,7 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class LoaderSettings:
-    """The loader whose batch began the iteration."""
+    """The loader whose batch began the iteration; one pass draws so many `samples`, 0 if nobody knows."""
 
     class_name: str
     dataset: str
@@ -218,6 +218,7 @@ class LoaderSettings:
     sampler: str
     workers: int
     drop_last: bool
+    samples: int = 0
 
 
 @dataclass(frozen=True, slots=True)

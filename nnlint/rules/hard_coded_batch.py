@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.rule import Problem, Rule
+from nnlint.capture.plan import Place
+from nnlint.experiments.graph import FEW, WHOLE, Recording
+from nnlint.graph.nodes import Ref, from_json
+from nnlint.graph.step import GraphStep
+from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import constant
 from nnlint.static.shapes import NEW
 from nnlint.static.splits import LOADER
 from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 RECURRENT = ("lstm", "gru", "rnn")
+# How a run tells of an exception: its text, and the innermost line of the user's.
+RAISED = re.compile(r"the script raised (?P<text>.*) \((?P<filename>[^()]+):(?P<row>\d+)\)", re.DOTALL)
 
 
 class HardCodedBatch(Rule):
@@ -39,6 +47,41 @@ class HardCodedBatch(Rule):
                 f"last batch and on a single sample; take the size from the data, as in `{name}.size(0)`",
                 related=related,
             )
+
+    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        loader = seen.first_step.loader if seen.first_step is not None else None
+        few, whole = seen.trajectories.get(FEW.name), seen.trajectories.get(WHOLE.name)
+        if loader is None or few is None or whole is None or loader.batch_size < 2 or loader.drop_last:
+            return
+        raised = RAISED.fullmatch(few.ended)
+        # Only where a smaller batch will come, and only what the whole batch passes.
+        if raised is None or not loader.samples % loader.batch_size or whole.ended != "steps":
+            return
+        if not re.search(rf"\b{loader.batch_size}(?=\b|x)", raised["text"]):
+            return
+        recording = few.measure(Recording)
+        step = GraphStep(from_json(recording.graph)) if recording is not None else None
+        place = _held_at(step, loader.batch_size) if step is not None else None
+        yield Sighting(
+            place or Place(raised["filename"], int(raised["row"])),
+            f"the first {step.graph.batch if step is not None else 'few'} samples of a batch raise "
+            f"`{raised['text'][:120]}` here or later: the size of the batch is held at {loader.batch_size}, "
+            f"the loader's batch_size, and the last batch of {loader.samples} samples holds "
+            f"{loader.samples % loader.batch_size}; take the size from the data, as in `x.size(0)`",
+            evidence={"batch size": loader.batch_size, "samples": loader.samples},
+        )
+
+
+def _held_at(step: GraphStep, size: int) -> Place | None:
+    """The last line of the user's that makes rows of `size` from samples of which there are fewer."""
+    for index in reversed(range(len(step.nodes))):
+        node = step.nodes[index]
+        if not node.own or step.operator(index) not in ("view", "reshape", "_unsafe_view", "_reshape_alias"):
+            continue
+        (given, *_) = step.sources(index)
+        if node.shapes[0][:1] == (size,) and step.batch_places(Ref(given.node, given.output))[:1] == (0,):
+            return node.place
+    return None
 
 
 def _fixed_sizes(script: ScriptModel) -> Iterator[tuple[Value, Value, Value]]:
