@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 # The largest ratio across depth that a sound script showed was 248.
 _RATIO = 1e4
-# Where each hidden activation is a sigmoid, which passes at most a quarter of the gradient, this much is its.
-_SIGMOIDS, _QUARTERED = 2, 1 / 50
+# Where each hidden activation is a sigmoid, less than this of the last layer's gradient arrives at the first.
+_SIGMOIDS, _TENTH = 2, 0.1
 # Beyond this an activation is large, whatever it began with.
 _LARGE = 1e3
 _STEPS = 4
@@ -37,6 +37,9 @@ class VanishingExplodingGradient(Rule):
             yield from _broken(step)
         found = [*_growing(health), *_through_time(health)]
         found = found or [sighting for depth in depths(health) for sighting in _across(health, depth)]
+        found = found or [
+            sighting for root in range(len(health.roots)) for sighting in _quartered(health, root)
+        ]
         yield from found[:1]
 
 
@@ -58,10 +61,7 @@ def _broken(step: FirstStep) -> Iterator[Sighting]:
 
 def _across(health: Health, depth: Depth) -> Iterator[Sighting]:
     """Gradients that shrink or grow from the last layers to the first."""
-    if len(depth.first[0].gradients) < _STEPS:
-        return
-    if not (depth.ratio < 1 / _RATIO or depth.ratio > _RATIO):
-        yield from _quartered(health, depth)
+    if len(depth.first[0].gradients) < _STEPS or not (depth.ratio < 1 / _RATIO or depth.ratio > _RATIO):
         return
     first, last = depth.first[0], depth.last[-1]
     layer = layer_of(health, first)
@@ -85,22 +85,27 @@ def _across(health: Health, depth: Depth) -> Iterator[Sighting]:
     )
 
 
-def _quartered(health: Health, depth: Depth) -> Iterator[Sighting]:
+def _quartered(health: Health, root: int) -> Iterator[Sighting]:
     """A stack whose hidden activations are sigmoids, by which the gradient shrinks from layer to layer."""
-    inside = [layer for layer in health.layers if layer.root == depth.root]
+    inside = [layer for layer in health.layers if layer.root == root]
     sigmoids = [layer for layer in inside if layer.activation == "sigmoid" and layer.hidden]
-    weights = sum(weight.root == depth.root for weight in matrices(health))
+    weights = [weight for weight in matrices(health) if weight.root == root]
     others = any(layer.activation in ("relu", "tanh") or "Norm" in layer.class_name for layer in inside)
-    if others or len(sigmoids) < max(_SIGMOIDS, weights - 2) or not 0 < depth.ratio < _QUARTERED:
+    if others or len(sigmoids) < max(_SIGMOIDS, len(weights) - 1) or len(inside[0].steps) < _STEPS:
         return
-    first, last = depth.first[0], depth.last[-1]
+    first, last = (
+        next((weight for weight in weights if layer_of(health, weight) is layer), None)
+        for layer in (inside[0], inside[inside.index(sigmoids[-1]) + 1])
+    )
+    if first is None or last is None or not 0 < typical(first.gradients) < _TENTH * typical(last.gradients):
+        return
     yield Sighting(
         sigmoids[0].place,
         f"the hidden activations are {len(sigmoids)} sigmoids, and each passes at most a quarter of the "
         f"gradient: {typical(first.gradients):.1e} arrives at `{first.name}`, {typical(last.gradients):.1e} "
         f"at `{last.name}`, so the first layers learn slowest of all; use ReLU, or tanh",
         severity=Severity.WARNING,
-        evidence={"ratio": depth.ratio},
+        evidence={"gradient norms": {weight.name: typical(weight.gradients) for weight in weights}},
     )
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from looking import health_of
 
+from nnlint.capture.plan import Measurement, Trajectory, to_json
+from nnlint.capture.supervise import Capture
 from nnlint.experiments.functions import Input
-from nnlint.experiments.health import Layer, Weight, depths, layer_of, update_ratio
+from nnlint.experiments.health import HEALTH, Layer, Weight, depths, layer_of, update_ratio
+from nnlint.rules.vanishing_exploding_gradient import VanishingExplodingGradient
 
 
 def _weight(name: str, gradient: float, update: float = 1e-3) -> Weight:
@@ -52,6 +56,32 @@ def test_depth_needs_layers_and_a_gradient_at_the_end() -> None:
     silent = tuple(_weight(name, 0.0) for name in "abcd")
     (depth,) = depths(health_of(silent, tuple(_layer(name) for name in "abcd")))
     assert math.isnan(depth.ratio)
+
+
+@pytest.mark.parametrize(
+    ("activations", "gradient", "said"),
+    [
+        (("sigmoid", "sigmoid"), 0.02, 1),
+        # One of them is no stack, a gate among others is none of it, and little is lost on the way.
+        (("sigmoid", ""), 0.02, 0),
+        (("sigmoid", "relu"), 0.02, 0),
+        (("sigmoid", "sigmoid"), 0.5, 0),
+    ],
+)
+def test_a_stack_of_sigmoids_is_named(activations: tuple[str, ...], gradient: float, said: int) -> None:
+    layers = []
+    for name, activation in zip("abc", (*activations, ""), strict=True):
+        layers.append(replace(_layer(name), steps=tuple(range(6))))
+        if activation:
+            layers.append(replace(layers[-1], name=f"{name}.act", activation=activation))
+    weights = tuple(_weight(name, size) for name, size in zip("abc", (gradient, 0.1, 1.0), strict=True))
+    measured = Measurement("health", to_json(health_of(weights, tuple(layers))))
+    real = Trajectory(HEALTH.name, "none", (), "steps", 1.0, (measured,))
+    found = list(VanishingExplodingGradient().check_runs(Capture(trajectories={HEALTH.name: real})))
+    assert len(found) == said
+    for sighting in found:
+        assert "2 sigmoids" in sighting.message
+        assert "arrives at `a.weight`" in sighting.message
 
 
 def test_the_update_ratio_is_a_median_of_several() -> None:

@@ -43,7 +43,8 @@ class FitMeter(Meter):
         self._values: list[float] = []
         self._spread: float | None = None
         self._samples = 0
-        self._heard = False
+        # How many updates there were when a backward was last heard; of several the first speaks for a step.
+        self._heard_at = -1
         self._optimizers: list[Optimizer] = []
         self._before: dict[torch.Tensor, torch.Tensor] = {}
         self._cosines: list[float] = []
@@ -53,13 +54,12 @@ class FitMeter(Meter):
 
     def backward(self, losses: tuple[torch.Tensor, ...]) -> None:
         heard, self._mode.heard = self._mode.heard, []
-        # As in the runner: of several before one step the first speaks for it.
-        if self._heard:
+        if self._heard_at == len(self.runner.steps):
             return
         if not heard and not self._targets and self.runner.trigger == "backward":
             # We began at this backward, after its loss; the next step's is heard.
             return
-        self._heard = True
+        self._heard_at = len(self.runner.steps)
         if not self._targets and not self._unbounded:
             self._unbounded = self._bound(losses, heard)
         elif not self._unbounded:
@@ -137,7 +137,6 @@ class FitMeter(Meter):
             }
 
     def stepped(self, optimizer: Optimizer) -> None:
-        self._heard = False
         self._mode.heard.clear()
         if optimizer not in self._optimizers:
             self._optimizers.append(optimizer)
