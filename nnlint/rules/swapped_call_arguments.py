@@ -10,9 +10,11 @@ import libcst as cst
 
 from nnlint.rule import Problem, Rule
 from nnlint.static.scan import FunctionInfo, Parameter, last_name
+from nnlint.static.values import Kind
 
 if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
+    from nnlint.static.values import Frame, Value
 
 # Functions that are called both ways round on purpose.
 ON_PURPOSE = re.compile(
@@ -29,6 +31,7 @@ NUMBERED = re.compile(
     r"(?:_?\d+|_[a-z]|left|right|source|target|src|tgt|trg|first|second|query|key|anchor|user|item)(?=$|_)",
     re.IGNORECASE,
 )
+OBJECTS = frozenset({Kind.MODULE, Kind.LOADER, Kind.OPTIMIZER})
 HARMLESS = frozenset(
     {"staticmethod", "classmethod", "no_grad", "inference_mode", "cached", "script", "compile"}
 )
@@ -77,12 +80,13 @@ class SwappedCallArguments(Rule):
 
     def _own(self, script: ScriptModel) -> Iterator[Problem]:
         calls = list(_calls(script))
-        for call, function in calls:
-            found = _swap(call, function)
+        for call, function, place in calls:
+            found = _swap(script, call, function)
             if found is None or ON_PURPOSE.search(function.name) or not _plain(function):
                 continue
-            first, second = found
-            if any(_straight(other, first.name, second.name) for other, info in calls if info is function):
+            first, second, apart = found
+            others = [other for other in calls if other[1] is function and other[2] is place]
+            if not apart and any(_straight(other, first.name, second.name) for other, _, _ in others):
                 continue
             name = function.cls.name if function.cls and function.name == "__init__" else function.name
             yield self.problem(
@@ -101,8 +105,8 @@ def _is_truth(name: str) -> bool:
     return _TRUE.fullmatch(name) is not None and not _is_prediction(name)
 
 
-def _calls(script: ScriptModel) -> Iterator[tuple[cst.Call, FunctionInfo]]:
-    """Every call of a function of this file, once, whether it was followed or not."""
+def _calls(script: ScriptModel) -> Iterator[tuple[cst.Call, FunctionInfo, FunctionInfo | None]]:
+    """Every call of a function of this file, once, whether it was followed or not, and where it stands."""
     seen: set[int] = set()
     frames: set[int] = set()
     places = (*(call.frame for call in script.calls), *(fact.frame for fact in script.facts))
@@ -115,13 +119,17 @@ def _calls(script: ScriptModel) -> Iterator[tuple[cst.Call, FunctionInfo]]:
                 this = frame.value.receiver if frame.value is not None else None
                 if info.name != "forward" or this is None or this.node is not node:
                     seen.add(id(node))
-                    yield node, info
+                    yield node, info, _function(frame.parent)
             frame = frame.parent
     for call in script.calls_of("call"):
         function = call.receiver.function if call.receiver is not None else None
         if function is not None and isinstance(call.node, cst.Call) and id(call.node) not in seen:
             seen.add(id(call.node))
-            yield call.node, function
+            yield call.node, function, _function(call.frame)
+
+
+def _function(frame: Frame | None) -> FunctionInfo | None:
+    return next(iter(frame.functions()), None) if frame is not None else None
 
 
 def _names(call: cst.Call) -> list[str]:
@@ -136,22 +144,30 @@ def _names(call: cst.Call) -> list[str]:
     return found
 
 
-def _swap(call: cst.Call, function: FunctionInfo) -> tuple[Parameter, Parameter] | None:
-    """The two parameters whose names stand in each other's place."""
+def _swap(
+    script: ScriptModel, call: cst.Call, function: FunctionInfo
+) -> tuple[Parameter, Parameter, bool] | None:
+    """The two parameters whose names stand in each other's place, and whether they are things apart."""
     parameters = function.parameters
     if function.cls is not None and not function.decorated("staticmethod"):
         parameters = parameters[1:]
     given = list(zip(parameters, _names(call), strict=False))
     for i, (first, name) in enumerate(given):
-        for second, other in given[i + 1 :]:
-            if (
-                name == second.name
-                and other == first.name
-                and name != other
-                and _telling(name, other, function)
-            ):
-                return first, second
+        for j, (second, other) in enumerate(given[i + 1 :], i + 1):
+            if name != second.name or other != first.name or name == other:
+                continue
+            apart = _apart(*(script.value_of(call.args[place].value) for place in (i, j)))
+            if apart or _telling(name, other, function):
+                return first, second, apart
     return None
+
+
+def _apart(first: Value | None, second: Value | None) -> bool:
+    """Whether one is a model, a loader, an optimizer, and the other is not: no order of them is a choice."""
+    if first is None or second is None:
+        return False
+    kinds = {first.kind, second.kind}
+    return len(kinds) == 2 and bool(kinds & OBJECTS) and not kinds & {Kind.CLASS, Kind.FUNCTION, Kind.CONST}
 
 
 def _telling(name: str, other: str, function: FunctionInfo) -> bool:

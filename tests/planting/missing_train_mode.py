@@ -1,4 +1,7 @@
-"""`train()` is forgotten, although each epoch ends in `eval()`."""
+"""`train()` is forgotten, although each epoch ends in `eval()`.
+
+Not where an evaluation puts back the mode that it has found.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from planted import Mutant, Script
 
 
 def plant(script: Script) -> Iterator[Mutant]:
-    if not re.search(r"Dropout|BatchNorm|dropout", script.text):
+    puts_back = re.search(r"= \w+\.training\b", script.text)
+    if puts_back or not re.search(r"Dropout|BatchNorm|dropout", script.text):
         return
     for site in script.find("_m.train()"):
         evals = [found.node for found in script.find("_m.eval()")]

@@ -14,7 +14,7 @@ def plant(script: Script) -> Iterator[Mutant]:
         yield script.mutant(script.replace(site.node, script.source(site.node).replace("0.5", "0")))
     for site in script.find("_x > 0", "_x > 0.0"):
         values = script.source(site.bound["_x"])
-        if (
-            re.search("logits|scores|output|pred", values) and "BCEWithLogits" in script.text
-        ) or "with_logits" in script.text:
+        # What a model gives, not labels that are made of numbers, nor a mask of weights.
+        scores = re.search(r"logits|scores|output|pred|forward\(|model\(|net\(", values)
+        if scores and re.search("BCEWithLogits|with_logits", script.text):
             yield script.mutant(script.replace(site.node, script.filled("_x > 0.5", site)))

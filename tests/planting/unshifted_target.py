@@ -23,5 +23,7 @@ def plant(script: Script) -> Iterator[Mutant]:
         for site in script.find(pattern):
             function = script.function(site.node)
             kinds = {type(node) for node in ast.walk(function)}
-            if (ast.Return in kinds and ast.For not in kinds) or any(node in ast.walk(function) for node in also):
+            if (ast.Return in kinds and ast.For not in kinds) or any(
+                node in ast.walk(function) for node in also
+            ):
                 yield script.mutant(script.replace(site.node, script.filled(template, site)), also=also)
