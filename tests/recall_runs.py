@@ -52,9 +52,12 @@ def operator_of(name: str) -> Operator | None:
 
 def mutants(operator: Operator) -> Iterator[Mutant]:
     """One mutant a script; then, as some have several places, the others, and the examples of the pages."""
-    first = list(planted(operator, fixtures(), sys.maxsize, 1))
-    yield from first
-    yield from (mutant for mutant in planted(operator, fixtures(), sys.maxsize, MOST) if mutant not in first)
+    first = set()
+    for mutant in planted(operator, fixtures(), sys.maxsize, 1):
+        first.add(mutant.text)
+        yield mutant
+    others = planted(operator, fixtures(), sys.maxsize, MOST)
+    yield from (mutant for mutant in others if mutant.text not in first)
     yield from planted(operator, examples(), sys.maxsize, 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import run_sites
@@ -12,6 +13,9 @@ _LAYERS = 5
 
 
 def plant(script: Script) -> Iterator[Mutant]:
+    # Around a block with a skip connection the gradient goes as it did.
+    if re.search(r"(=|return) \w+ \+ self\.", script.text):
+        return
     # With fewer there are no first and last ones to compare.
     if len(list(sites.layers(script, "Linear", "Conv1d", "Conv2d"))) < _LAYERS:
         return
