@@ -104,7 +104,8 @@ def _direction(script: ScriptModel, found: Selection, flow: Better | None) -> Be
         return flow if not names or names == {flow} else None
     if "attack" in script.source.text:
         return None  # whose accuracy it is, the name does not say
-    if len(names) != 1 or _taken_from_a_score(found.new):
+    written = _SCORE.search(script.text(found.new.node, 400)) if not found.new.alts else None
+    if len(names) != 1 or written or _taken_from_a_score(found.new):
         return None
     return names.pop()
 
@@ -118,7 +119,8 @@ def _is_selection(script: ScriptModel, found: Selection) -> bool:
     """Whether the best result is meant, not a maximum for its own sake, and not an attack on the model."""
     said = announces(found.best_name)
     words = found.best_name.lower()
-    if "worst" in words or (said is found.keeps and "best" not in words):
+    extreme = said is found.keeps and "best" not in words and not selects_weights(script, found)
+    if "worst" in words or extreme:
         return False
     if not ("best" in words or said is not None or selects_weights(script, found)):
         return False
@@ -127,9 +129,11 @@ def _is_selection(script: ScriptModel, found: Selection) -> bool:
     return not _chosen_by_setting(script, found)
 
 
+# By their definition, whatever computes them.
+_NEVER_NEGATIVE = re.compile(r"(?!.*neg)(?:\w+[._])?(?:rmse|mse|mae|wer|cer|ppl|perplexity)")
 _SCORE = re.compile(r"score|metric", re.IGNORECASE)
 _SETTING = re.compile(
-    r"mode|maximi[sz]e|minimi[sz]e|higher|lower|greater|smaller|larger|direction|increas|decreas|ascend|descend"
+    r"(?<![a-z])mode(?![a-z])|maximi[sz]e|minimi[sz]e|higher|lower|greater|smaller|larger|direction|increas|decreas|ascend|descend"
 )
 
 
@@ -153,7 +157,8 @@ def _never(found: Selection, start: float, direction: Better | None) -> str:
         return "higher than that"
     if start == float("-inf") and found.keeps is Better.LOWER:
         return "lower than that"
-    if start == 0 and found.keeps is Better.LOWER and direction is not None and never_negative(found.new):
+    positive = never_negative(found.new) or _NEVER_NEGATIVE.fullmatch(found.name.lower()) is not None
+    if start == 0 and found.keeps is Better.LOWER and direction is not None and positive:
         return "below zero"
     return ""
 

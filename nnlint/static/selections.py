@@ -50,7 +50,9 @@ class Selection:
 
     def initial(self) -> list[float]:
         """The constants that the best starts from, as far as the file shows them."""
-        parts = self.best.alternatives() if self.best is not None else []
+        # Later the best is one of the figures, whose own making is another matter.
+        own = {id(part) for part in self.new.alternatives()}
+        parts = [part for part in self.best.alternatives() if id(part) not in own] if self.best else []
         return [number for part in parts if (number := _number(part)) is not None]
 
 
