@@ -62,6 +62,7 @@ class OutputShape(Rule):
                         f"{step.called(prediction)} is {shapes[0]} and {step.called(target)} is {shapes[1]}: "
                         "they broadcast, so one number has to serve for all of them, and learns their mean; "
                         "give the last layer more outputs",
+                        related=step.came_from(),
                         evidence={"prediction": shapes[0], "target": shapes[1]},
                     )
 
