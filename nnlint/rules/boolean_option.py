@@ -31,6 +31,8 @@ class BooleanOption(Rule):
             option = str(call.args[0].const)
             kind, default = call.kwargs.get("type"), call.kwargs.get("default")
             if kind is not None and kind.op == "builtins.bool":
+                if "action" in call.kwargs:
+                    continue  # `store_true` refuses a type: argparse says so itself
                 made = _parser(script, call)
                 if not made.endswith("Parser") or made.endswith(("ArgumentParser", "ArgParser")):
                     yield self._boolean(call, call.node, option, action, sure=made.endswith("Parser"))

@@ -57,7 +57,7 @@ class LayerSizeMismatch(Rule):
 
 def _unsure(meeting: Meeting) -> bool:
     """Whether the two are built on branches that exclude each other, or what comes in was joined together in
-    a loop that is over: how often is not followed."""
+    a loop that is over (how often is not followed) or raised to a tensor of exponents, which may widen it."""
     first, second = meeting.before, meeting.layer
     if first is not None and first.frame is not None and second.frame is not None:
         return excludes(first.frame, second.frame)
@@ -65,10 +65,12 @@ def _unsure(meeting: Meeting) -> bool:
     if call is None or call.frame is None:
         return False
     around = call.frame.loops()
-    return any(
-        part.op == "cat" and part.frame is not None and any(loop not in around for loop in part.frame.loops())
-        for part in call.args[0].graph(lambda part: part.op in TAKES)
-    )
+    for part in call.args[0].graph(lambda part: part.op in TAKES):
+        if part.op == "pow" and len(part.args) > 1 and part.args[1].kind is Kind.TENSOR:
+            return True
+        if part.op == "cat" and part.frame is not None and any(x not in around for x in part.frame.loops()):
+            return True
+    return False
 
 
 def _replaces_weights(script: ScriptModel) -> bool:
