@@ -127,3 +127,30 @@ t = width
     script = model_of(HEAD + text)
     axis = script.shapes.amount(value_named(script, "t"))
     assert set(axis) & script.shapes.varying
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("t = np.random.default_rng(1).normal(0, 1, 6)", "(6)"),
+        ("t = np.random.default_rng(1).standard_normal((6, 2))", "(6, 2)"),
+        ("t = np.random.RandomState(1).randn(6, 2)", "(6, 2)"),
+        ("t = np.random.default_rng(1).normal(0, 1)", None),
+        ("t = frame.uniform(0, 1, 6)", None),
+    ],
+)
+def test_what_a_generator_of_numpy_draws(text: str, expected: str | None) -> None:
+    assert layout(text) == expected
+
+
+@pytest.mark.parametrize(("step", "leads"), [("layer(h)", True), ("layer(h).transpose(0, 1)", False)])
+def test_a_loop_over_layers_keeps_the_samples_in_front(step: str, leads: bool) -> None:
+    text = f"""
+layers = [nn.Linear(3, 3) for _ in range(4)]
+for h, y in DataLoader(TensorDataset(x, x), batch_size=8):
+    for layer in layers:
+        h = {step}
+    t = h
+"""
+    script = model_of(HEAD + text)
+    assert script.shapes.batch_leads(value_named(script, "t")) is leads
