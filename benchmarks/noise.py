@@ -185,8 +185,14 @@ def run(script: str, seed: int, bug: str, budget: float) -> Run:
 
 
 def _commit() -> str:
-    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    """That of nnlint and the scripts, and whether they have changed since."""
+    git = ["git", "-C", str(HERE.parent)]
+    changed = ["status", "--porcelain", "--", "nnlint", "rules", "fixtures", "benchmarks/noise.py"]
+    head, dirty = (
+        subprocess.run([*git, *command], capture_output=True, text=True, check=False).stdout.strip()
+        for command in (["rev-parse", "--short", "HEAD"], changed)
+    )
+    return f"{head}-dirty" if dirty else head
 
 
 COMMIT = _commit()
