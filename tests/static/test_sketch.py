@@ -163,6 +163,37 @@ def test_a_sketch_is_libcsts_tree_without_white_space(text: str) -> None:
     assert misplaced(found, module) == []
 
 
+# What stands in parentheses, whose they are, and what is known of it.
+PARENTHESES = r"""
+sum(x for x in y); sum( x for x in y ); sum((x for x in y)); f(b, (x for x in y)); f(*(x for x in y))
+z = (x for x in y); z = ((x for x in y)); f(a)(x for x in y); f[0] (x for x in y); f(b=((x for x in y)))
+f((x)); f( (x), y ); f(a, *(b), **(c), d=(e)); f((1, 2)); f((a) + (b)); f((x).y,); f(x if y else z)
+f'{(x for x in y)} {sum(x for x in z)} { 1 +  a.b [c]}'
+f(
+    (x)  # why
+)
+"""
+
+
+def test_parentheses_are_those_of_libcst() -> None:
+    module = cst.parse_module(PARENTHESES)
+    found = sketch(PARENTHESES)
+    assert misplaced(found, module) == []
+    told = {}
+    for drawn, parsed in pairs(found, module):
+        if isinstance(parsed, (cst.GeneratorExp, cst.BinaryOperation)):
+            with contextlib.suppress(SketchError):
+                told[parsed] = found.code(drawn)
+    assert {written for node, written in told.items() if written != module.code_for_node(node)} == set()
+    assert len(told) > 10
+    known = [drawn for drawn, parsed in pairs(found, module) if isinstance(parsed, cst.Arg)]
+    placed = 0
+    for drawn in known:
+        with contextlib.suppress(SketchError):
+            placed += found.place(drawn) is not None
+    assert len(known) / 2 < placed < len(known)
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [("x + 1", "x + 2"), ("f(a)", "f(b)"), ("a.b", "a.c"), ("'a'", '"a"'), ("0x10", "16")],
