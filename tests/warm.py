@@ -29,9 +29,9 @@ from typing import IO, NoReturn
 from nnlint.capture import launch, supervise
 from nnlint.capture.plan import Plan, to_json
 
-# What each run of a test may set of its own; with any other difference in its environment a process has to
-# begin anew, as Python and torch read theirs as they begin.
-_OWN = {"PYTEST_CURRENT_TEST", launch.PLAN, launch.PIPE}
+# Of these Python, torch and what it computes with read theirs as they begin: where a test sets another, a
+# process has to begin anew. All others are given to the fork.
+_EARLY = ("ATEN_", "CUDA_", "KMP_", "LD_", "MKL_", "OMP_", "PYTHON", "TORCH_")
 _HASHES = {"PYTHONHASHSEED": "0"}
 # What a run imports by itself, sooner or later.
 _PACKAGES = (
@@ -47,15 +47,15 @@ AFRESH = supervise._launched
 _HIGH = 512
 
 
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in _OWN}
+def _early() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith(_EARLY)}
 
 
 class Warm:
     """The process that forks, begun when it is first wanted, and how to ask it; it ends with this one."""
 
     def __init__(self) -> None:
-        self._environment: dict[str, str] = {}
+        self._early: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._socket = socket.socket(socket.AF_UNIX)
         self._beginning = threading.Lock()
@@ -70,11 +70,11 @@ class Warm:
         self._socket.close()
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         number = theirs.fileno()
-        self._environment = _environment()
+        self._early = _early()
         self._process = subprocess.Popen(
             [sys.executable, __file__, str(number)],
             stdin=subprocess.DEVNULL,
-            env={**self._environment, **_HASHES},
+            env={**os.environ, **_HASHES},
             pass_fds=(number,),
             start_new_session=True,
         )
@@ -85,7 +85,7 @@ class Warm:
     def launched(self, plan: Plan, writing: int, asking: int) -> supervise.Child:
         """As `supervise` starts a process, with the same arguments."""
         self.ready()
-        if _environment() != self._environment:
+        if _early() != self._early:
             return AFRESH(plan, writing, asking)
         reading, output = os.pipe()
         told, telling = os.pipe()

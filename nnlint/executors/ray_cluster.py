@@ -136,14 +136,18 @@ def cluster(*, cpu: bool, verbose: bool) -> Iterator[RayCluster]:
             # Otherwise Ray would write one into the user's home.
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
             folder = tempfile.mkdtemp(prefix="nnlint-")
-            ray.init(
-                address="local",
-                include_dashboard=False,
-                log_to_driver=verbose,
-                logging_level=logging.ERROR,
-                object_store_memory=_STORE,
-                _temp_dir=folder,
-            )
+            try:
+                ray.init(
+                    address="local",
+                    include_dashboard=False,
+                    log_to_driver=verbose,
+                    logging_level=logging.ERROR,
+                    object_store_memory=_STORE,
+                    _temp_dir=folder,
+                )
+            except Exception as error:
+                # Of no class of its own where a busy machine takes longer than Ray gives it.
+                raise ExecutorError(f"Ray does not start here: {one_line(error)}") from None
         yield RayCluster(cpu=cpu)
     finally:
         ray.shutdown()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,7 @@ import pytest
 
 from nnlint.capture.plan import Continuation, Request
 from nnlint.capture.supervise import Capture, capture
+from nnlint.executors.executor import ExecutorError
 from nnlint.executors.ray_cluster import RayCluster, cluster
 from nnlint.executors.spread import spread
 from nnlint.searching import Capacities, search
@@ -76,7 +79,19 @@ def executor() -> Iterator[RayCluster]:
         patch.setattr(tempfile, "tempdir", str(scratch))
         for name, value in (("HOME", str(home)), ("TMPDIR", str(scratch)), ("RAY_TMPDIR", str(scratch))):
             patch.setenv(name, value)
-        with cluster(cpu=True, verbose=False) as made:
+        why = ""
+        with contextlib.ExitStack() as stack:
+            try:
+                made = stack.enter_context(cluster(cpu=True, verbose=False))
+            except ExecutorError as error:
+                why = str(error)
+            if why:
+                # What Ray has started and left behind complains as it goes.
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    gc.collect()
+                assert "timed out during startup" in why
+                pytest.skip(why)
             yield made
     left = [str(path) for path in folder.rglob("*") if path not in (home, scratch)]
     shutil.rmtree(folder)
