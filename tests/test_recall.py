@@ -9,6 +9,8 @@ from recall import Operator, measure, operators
 from nnlint.page import load_pages
 
 OPERATORS = operators()
+# Of these most of the first mutants are missed yet; of all others at least half are found.
+WEAK = {"unsafe-log", "unshuffled-training", "wrapper-bypassed"}
 
 
 def test_each_static_rule_has_its_bug_planted() -> None:
@@ -31,7 +33,8 @@ def _cases() -> list[object]:
 def test_a_planted_bug_is_found(name: str, operator: Operator) -> None:
     result = measure(name, operator, most=4, each=1)
     assert result.mutants
-    assert len(result.missed) < result.mutants, result.missed[0].text
+    most = result.mutants - 1 if name in WEAK else result.mutants // 2
+    assert len(result.missed) <= most, result.missed[0].text
 
 
 def test_an_edit_keeps_the_rest_of_the_text_in_its_place() -> None:
