@@ -56,7 +56,7 @@ class StepOrder(Rule):
                 update, gradients[-1], clear
             ):
                 continue
-            if _refilled(script, update, clear):
+            if _refilled(script, update, clear) or _read_between(script, gradients[-1], clear):
                 continue
             name = script.name_of(update.optimizer, "optimizer")
             return self.problem(
@@ -191,6 +191,13 @@ def _refilled(script: ScriptModel, update: Update, clear: Event) -> bool:
         for call in script.calls
         if call.frame is not None and call.frame.inside(update.round) and call is not clear.call
     )
+
+
+def _read_between(script: ScriptModel, backward: Event, clear: Event) -> bool:
+    """Whether something has used the gradients before they are cleared: an attack, an update by hand."""
+    made = [fact.value for fact in script.facts if backward.time < fact.time < clear.time]
+    made += [call for call in script.calls if backward.time < call.time < clear.time]
+    return any(part.op == "grad" for value in made for part in value.graph())
 
 
 def _alone(update: Update, backward: Event) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule
 from nnlint.static.evaluation import differs_by_mode
 from nnlint.static.layers import contents
@@ -88,7 +89,9 @@ class TrainMethodOverride(Rule):
             if restored
             else f"this sets the flag of `{name}` alone, and dropout and batch norm inside it keep their mode"
         )
-        yield self.problem(fact.node, f"{why}; use `{name}.train({mode})`")
+        # Without an `eval()` nearby, those inside may be switched where the file does not show it.
+        severity = None if restored else Severity.WARNING
+        yield self.problem(fact.node, f"{why}; use `{name}.train({mode})`", severity=severity)
 
 
 def _switches(cls: ClassInfo, method: FunctionInfo) -> bool:
