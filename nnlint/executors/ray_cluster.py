@@ -11,6 +11,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -100,15 +101,30 @@ def _reason(error: ray.exceptions.RayError) -> str:
     return f"the cluster could not run it: {text[:300]}{hint}"
 
 
-def _answers(address: str) -> None:
-    """ExecutorError if nobody listens at host:port, which Ray finds out after some minutes."""
+def _silence(address: str) -> str:
+    """Why nobody listens at host:port, which Ray finds out after some minutes; empty if somebody does."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
-        return
+        return ""
     try:
         socket.create_connection((host, int(port)), timeout=_CONNECT).close()
     except (OSError, OverflowError) as error:
-        raise ExecutorError(f"no Ray cluster at RAY_ADDRESS={address}: {one_line(error)}") from None
+        return one_line(error)
+    return ""
+
+
+def running_here() -> str:
+    """The address of the cluster that `ray start` has started on this machine; empty if there is none now.
+
+    Where Ray keeps it: https://docs.ray.io/en/latest/ray-core/configure.html. The file outlives a cluster
+    that is killed, and Ray's own search among the processes is remembered for as long as ours lasts.
+    """
+    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    try:
+        address = Path(folder, "ray", "ray_current_cluster").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return ""
+    return "" if _silence(address) else address
 
 
 @contextlib.contextmanager
@@ -118,8 +134,10 @@ def cluster(*, cpu: bool, verbose: bool) -> Iterator[RayCluster]:
     `cpu` leaves accelerators alone; with `verbose` the machines' output is shown. ExecutorError if there is
     no Ray, or no cluster where RAY_ADDRESS says.
     """
-    address = os.environ.get("RAY_ADDRESS", "")
-    _answers(address)
+    named = os.environ.get("RAY_ADDRESS", "")
+    if why := _silence(named):
+        raise ExecutorError(f"no Ray cluster at RAY_ADDRESS={named}: {why}")
+    address = named or running_here()
     # nnlint sends nothing home.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -128,11 +146,12 @@ def cluster(*, cpu: bool, verbose: bool) -> Iterator[RayCluster]:
         raise ExecutorError("--executor ray needs Ray: pip install 'nnlint[ray]'") from None
     folder = ""
     try:
-        try:
-            ray.init(address="auto", log_to_driver=verbose, logging_level=logging.ERROR)
-        except ConnectionError as error:
-            if address:
-                raise ExecutorError(f"no Ray cluster at RAY_ADDRESS={address}: {one_line(error)}") from None
+        if address:
+            try:
+                ray.init(address=address, log_to_driver=verbose, logging_level=logging.ERROR)
+            except ConnectionError as error:
+                raise ExecutorError(f"no Ray cluster at {address}: {one_line(error)}") from None
+        else:
             # Otherwise Ray would write one into the user's home.
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
             folder = tempfile.mkdtemp(prefix="nnlint-")

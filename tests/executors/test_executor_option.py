@@ -9,7 +9,7 @@ import pytest
 from support import nnlint
 
 from nnlint.executors.executor import ExecutorError
-from nnlint.executors.ray_cluster import cluster
+from nnlint.executors.ray_cluster import cluster, running_here
 
 
 def test_without_ray_it_is_one_line(tmp_path: Path) -> None:
@@ -37,3 +37,16 @@ def test_an_address_where_no_cluster_is(monkeypatch: pytest.MonkeyPatch) -> None
         why = rf"no Ray cluster at RAY_ADDRESS={address}: ConnectionRefusedError"
         with pytest.raises(ExecutorError, match=why), cluster(cpu=True, verbose=False):
             pass
+
+
+def test_a_cluster_that_was_killed_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    (tmp_path / "ray").mkdir()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        (tmp_path / "ray" / "ray_current_cluster").write_text(address, encoding="utf-8")
+        assert running_here() == ""
+        taken.listen()
+        assert running_here() == address

@@ -89,6 +89,7 @@ def executor() -> Iterator[RayCluster]:
             except ExecutorError as error:
                 why = str(error)
             if why:
+                shutil.rmtree(folder, ignore_errors=True)
                 assert "timed out during startup" in why
                 pytest.skip(why)
             yield made
