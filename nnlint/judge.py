@@ -54,6 +54,10 @@ def judge(rules: Sequence[Rule], seen: Capture, step: GraphStep | None, target: 
                     said.results.append(Result(describe(rule), sighting.text, target, sighting.evidence))
                 else:
                     found.append(_finding(rule, sighting, tier, target))
+    if step is not None and any("G" in rule.page.tiers for rule in rules):
+        said.skipped += [
+            NotRun("graph of the first training step", reason, target) for reason in step.not_followed()
+        ]
     # What two tiers see in one place is said once.
     once: dict[tuple[str, str, Span], Finding] = {}
     for finding in found:

@@ -64,13 +64,7 @@ def legend(step: GraphStep) -> list[Text]:
         shown = [f"{index} {step.operator(index)}  {_line(step, index)}".rstrip() for index in nodes]
         more = f" and {len(shown) - MOST_MEANT} more" if len(shown) > MOST_MEANT else ""
         lines.append(Text(f"context, {what}: {', '.join(shown[:MOST_MEANT])}{more}", style="dim"))
-    if unknown := step.flow.unknown:
-        names = ", ".join(f"{name} ({number})" for name, number in unknown.most_common())
-        lines.append(
-            Text(f"not known to nnlint, and nothing is said of what follows: {names}", style="yellow")
-        )
-    lines += [Text(f"not seen: {reason}", style="yellow") for reason in graph.unseen]
-    return lines
+    return lines + [Text(reason, style="yellow") for reason in step.not_followed()]
 
 
 def _meant(step: GraphStep) -> dict[str, list[int]]:

@@ -221,6 +221,14 @@ class GraphStep:
         """axis 0 of `logits`."""
         return f"axis {place} of {self.called(ref)}"
 
+    def not_followed(self) -> list[str]:
+        """Why rules are silent about parts of it: operators without a rule, what left no operators behind."""
+        found = [f"not seen: {reason}" for reason in self.graph.unseen]
+        if unknown := self.flow.unknown:
+            names = ", ".join(f"{name} ({number})" for name, number in unknown.most_common())
+            found.insert(0, f"not known to nnlint, and nothing is said of what follows: {names}")
+        return found
+
     def came_from(self) -> tuple[tuple[Place | None, str], ...]:
         """Where the batch axis comes from, as the related places of a finding."""
         for index, node in enumerate(self.nodes):

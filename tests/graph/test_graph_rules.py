@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from nnlint.finding import Severity
 from nnlint.graph.listing import legend
 from nnlint.graph.record import record
 from nnlint.graph.step import GraphStep
+from nnlint.judge import judge
 from nnlint.rule import Sighting
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -171,6 +173,11 @@ def test_an_operator_without_a_rule_silences_what_follows() -> None:
     step = step_of(case)
     assert step.flow.unknown
     assert "softmax-dim" not in [name for name, _ in sightings(step)]
+    seen: Any = SimpleNamespace(first_step=None)
+    (said,) = judge(RULES, seen, step, "script.py").skipped
+    assert said.what == "graph of the first training step"
+    assert said.why == "not known to nnlint, and nothing is said of what follows: linalg_lstsq (1)"
+    assert said.why in [str(line) for line in legend(step)]
 
 
 def test_thousands_of_nodes_take_a_second() -> None:
