@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import signal
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -49,10 +51,11 @@ class Runs:
                     await asyncio.wait([ending], timeout=LOOK)
                     if cancelled() and not stopped:
                         stopped = True
-                        _terminate(process)
+                        _end(process)
                 output, errors = await ending
             finally:
                 self._processes.discard(process)
+                _end(process)
         if stopped:
             self._tell(types.MessageType.Info, "cancelled")
             return None
@@ -74,9 +77,9 @@ class Runs:
         ]
 
     def stop(self) -> None:
-        """End every run: the editor is gone, or wants to be."""
+        """End every run: the editor is gone, or wants to be; the event loop may have been closed by then."""
         for process in self._processes:
-            _terminate(process)
+            _end(process)
 
     @contextlib.asynccontextmanager
     async def _progress(self, title: str) -> AsyncIterator[Callable[[], bool]]:
@@ -98,6 +101,8 @@ class Runs:
         self._server.window_show_message(types.ShowMessageParams(kind, f"nnlint run: {text}"))
 
 
-def _terminate(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
+def _end(process: asyncio.subprocess.Process) -> None:
+    """Ask a process to end, if it has not; by its number, as its transport goes with the event loop."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGTERM)
