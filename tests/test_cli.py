@@ -66,7 +66,13 @@ def test_standard_input_is_the_file_that_it_is_called(project: Path) -> None:
     shown = _run("--stdin-filename", "inner/a.py", "-", stdin=BUGGY)
     assert shown.stdout.startswith("inner/a.py:3:38: NNL001 ")
     assert _run("--stdin-filename", "inner/b.py", stdin=BUGGY).exit_code == 0
-    cell = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None, "source": BUGGY}
+    cell: dict[str, object] = {
+        "cell_type": "code",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+        "source": BUGGY,
+    }
     notebook = json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
     shown = _run("--stdin-filename", "inner/a.ipynb", "-", stdin=notebook)
     assert shown.stdout.startswith("inner/a.ipynb:cell 1:3:38: NNL001 ")

@@ -84,7 +84,8 @@ def traced(name: str) -> GraphStep:
 def case(name: str) -> Case:
     """A small batch through a model of random weights."""
     vision = torchvision()
-    size, more = FAMILIES[name], {}
+    size = FAMILIES[name]
+    more: dict[str, bool | None] = {}
     if "segment" in _folder(name):
         more = {"weights_backbone": None}
     elif name in ("googlenet", "inception_v3"):
