@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 
 
 class Channel:
@@ -22,6 +23,12 @@ class Channel:
         with contextlib.suppress(OSError):
             while data:
                 data = data[os.write(self.pipe, data) :]
+
+    def abandoned(self) -> bool:
+        """Whether nobody reads it any more."""
+        poll = select.poll()
+        poll.register(self.pipe, 0)
+        return bool(poll.poll(0))
 
     def replace(self, pipe: int) -> None:
         """Send through another pipe from now on."""

@@ -53,6 +53,9 @@ def main() -> NoReturn:
     plan = from_json(Plan, os.environ.pop(PLAN))
     channel = Channel(int(os.environ.pop(PIPE)))
     jail.die_with_parent()
+    if channel.abandoned():
+        # nnlint has ended while this process began, which the kernel could not yet have told.
+        os._exit(0)
     os.environ.update(_QUIET)
     sys.dont_write_bytecode = True
     request = plan.request

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from scripts import HEAD, NO_LOADER
 from support import SLEEP, sleeping
@@ -131,6 +132,26 @@ def test_killing_nnlint_kills_the_script(tmp_path: Path) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("the script lives on")
+
+
+@pytest.mark.parametrize("after", [0.0, 0.15, 0.3])
+def test_killing_nnlint_as_the_script_begins_leaves_nothing(after: float, tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("import time\nwhile True:\n    time.sleep(0.1)\n")
+    parent = psutil.Popen(
+        [sys.executable, "-m", "nnlint", "run", "--budget", "600", str(script)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    for _ in range(6000):
+        if begun := parent.children():
+            break
+        time.sleep(0.01)
+    time.sleep(after)
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(begun, timeout=60)
+    assert (len(begun), alive) == (1, [])
 
 
 GREEDY = "kept = []\nwhile True:\n    kept.append(torch.ones(2**24))\n"
