@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.experiments.ranks import differing
-from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.holdings import touched
 from nnlint.static.layers import built_here, has_weights
@@ -135,8 +134,6 @@ class WrapperBypassed(Rule):
                 f"DistributedDataParallel built its buckets for what they were, and does not average them "
                 f"any more; move the model first, then wrap it",
                 related=_wrapped_at(wrapper),
-                # Whoever made it may have put it there already.
-                severity=Severity.WARNING,
             )
 
 
