@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,6 +50,17 @@ class Config:
     docs_url: str = _key("", "Where the site of the rules is: a finding's `url` is this and the rule's name.")
     # Where the settings come from. Patterns are relative to the folder that holds the file.
     path: Path | None = None
+
+    def choosing(
+        self, select: tuple[str, ...], extend_select: tuple[str, ...], ignore: tuple[str, ...]
+    ) -> Config:
+        """These settings under a choice of rules; one that selects takes the place of the whole of theirs."""
+        return replace(
+            self,
+            select=select or self.select,
+            extend_select=(*(() if select else self.extend_select), *extend_select),
+            ignore=(*self.ignore, *ignore),
+        )
 
     @property
     def root(self) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from nnlint.config import Config
@@ -39,9 +39,4 @@ class EditorSettings:
 
     def over(self, config: Config) -> Config:
         """The settings of a file with this choice on top of them, as options on a command line are."""
-        return replace(
-            config,
-            select=self.select or config.select,
-            extend_select=(*(() if self.select else config.extend_select), *self.extend_select),
-            ignore=(*config.ignore, *self.ignore),
-        )
+        return config.choosing(self.select, self.extend_select, self.ignore)

@@ -131,14 +131,8 @@ def load_linter(
 
     try:
         settings = _settings(stdin_filename if paths[0] == "-" else paths[0], config, isolated)
-        settings = replace(
-            settings,
-            # A choice on the command line takes the place of the whole choice in the file.
-            select=select or settings.select,
-            extend_select=(*(() if select else settings.extend_select), *extend_select),
-            ignore=(*settings.ignore, *ignore),
-            output_format=output_format or settings.output_format,
-        )
+        settings = settings.choosing(select, extend_select, ignore)
+        settings = replace(settings, output_format=output_format or settings.output_format)
         if settings.output_format not in reporter_names():
             names = ", ".join(reporter_names())
             raise ConfigError(f"{settings.path}: `output-format` must be one of {names}")
