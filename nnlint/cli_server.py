@@ -22,9 +22,4 @@ def server() -> None:
     # Copies, since pygls closes what it is given, and whatever prints must not speak into the protocol.
     reading, writing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    started = make_server()
-    try:
-        started.start_io(reading, writing)
-    finally:
-        # An editor that has crashed says no goodbye, and a script must not run on for nobody.
-        started.runs.stop()
+    make_server().start_io(reading, writing)

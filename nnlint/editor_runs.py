@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import signal
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
@@ -23,11 +22,18 @@ LOOK = 0.2
 
 
 class Runs:
-    """The runs that go on for one server."""
+    """Runs scripts for one server."""
 
     def __init__(self, server: LanguageServer) -> None:
         self._server = server
-        self._processes: set[asyncio.subprocess.Process] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+
+    async def stop(self) -> None:
+        """End what is running, and wait for it: pygls cannot shut down beside a request that ends."""
+        self._stopping = True
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def run(self, filename: str, arguments: Sequence[str]) -> list[Finding] | None:
         """What running the script shows in this file and reading it does not; None if nothing could be said.
@@ -43,18 +49,21 @@ class Runs:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )
-            self._processes.add(process)
             stopped = False
+            task = asyncio.current_task()
+            assert task is not None
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
             try:
                 ending = asyncio.ensure_future(process.communicate())
                 while not ending.done():
                     await asyncio.wait([ending], timeout=LOOK)
-                    if cancelled() and not stopped:
+                    if (cancelled() or self._stopping) and not stopped:
                         stopped = True
                         _end(process)
                 output, errors = await ending
             finally:
-                self._processes.discard(process)
+                # The event loop cancels what goes on when the editor is gone.
                 _end(process)
         if stopped:
             self._tell(types.MessageType.Info, "cancelled")
@@ -75,11 +84,6 @@ class Runs:
             for finding in found
             if (here.parent / finding.filename).resolve() == here and finding.tier is not Tier.STATIC
         ]
-
-    def stop(self) -> None:
-        """End every run: the editor is gone, or wants to be; the event loop may have been closed by then."""
-        for process in self._processes:
-            _end(process)
 
     @contextlib.asynccontextmanager
     async def _progress(self, title: str) -> AsyncIterator[Callable[[], bool]]:
@@ -102,7 +106,5 @@ class Runs:
 
 
 def _end(process: asyncio.subprocess.Process) -> None:
-    """Ask a process to end, if it has not; by its number, as its transport goes with the event loop."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()

@@ -322,8 +322,8 @@ def make_server() -> Server:
         await server.ask()
 
     @server.feature(types.SHUTDOWN)
-    def shutdown(_: None) -> None:
-        server.runs.stop()
+    async def shutdown(_: None) -> None:
+        await server.runs.stop()
 
     @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
     def watched(_: types.DidChangeWatchedFilesParams) -> None:

@@ -275,7 +275,8 @@ async def test_a_run_that_is_cancelled_ends_and_shows_nothing(client: LanguageCl
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks through /proc")
-async def test_no_run_outlives_an_editor_that_is_gone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked", [False, True])
+async def test_no_run_outlives_an_editor_that_is_gone(asked: bool, tmp_path: Path) -> None:
     path = tmp_path / "train.py"
     path.write_text("import time, torch\nwhile True:\n    time.sleep(0.1)\n", encoding="utf-8")
     client = LanguageClient()
@@ -291,7 +292,10 @@ async def test_no_run_outlives_an_editor_that_is_gone(tmp_path: Path) -> None:
     server = client._server
     assert server is not None
     assert server.stdin is not None
-    server.stdin.close()
+    if asked:
+        await client.shutdown_session()
+    else:
+        server.stdin.close()
     await asyncio.wait_for(server.wait(), 30)
     # Before its own budget of a minute ends it.
     await _until(lambda: not runs & _naming(path), seconds=40)
