@@ -117,7 +117,8 @@ def test_a_failure_in_any_tier_of_a_run_is_told_and_the_others_go_on(monkeypatch
     seen = Capture(first_step=cast(Any, SimpleNamespace()))
     monkeypatch.setattr(type(stepped), "check_graph", _fail)
     monkeypatch.setattr(type(other), "check_runs", _fail)
-    said = judge([stepped, other], seen, cast(GraphStep, object()), "train.py")
+    step = cast(GraphStep, SimpleNamespace(not_followed=list))
+    said = judge([stepped, other], seen, step, "train.py")
     assert [(entry.what, entry.why, entry.filename) for entry in said.not_run] == [
         ("rule NNL410 softmax-dim", FAILURE[1], "train.py"),
         ("rule NNL319 dead-update", FAILURE[1], "train.py"),
