@@ -6,12 +6,15 @@ that train later on, and `graph` records the first step.
 
 from __future__ import annotations
 
+import ast
 import difflib
+import importlib
+import inspect
 import pkgutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from types import ModuleType
+from functools import cache
 
 from nnlint import experiments
 from nnlint.capture.plan import Continuation
@@ -66,16 +69,28 @@ def taken(
     return tuple(left)
 
 
+@cache
 def used_by(rule: Rule) -> set[str]:
-    """The experiments that a rule judges: those that its module imports."""
-    known = set(names())
-    module = sys.modules[type(rule).__module__]
-    origins = [
-        value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", "")
-        for value in vars(module).values()
-    ]
-    prefix = f"{experiments.__name__}."
-    return {origin.removeprefix(prefix) for origin in origins if str(origin).startswith(prefix)} & known
+    """The experiments that a rule judges: those of which its code uses more than a continuation."""
+    package = experiments.__name__
+    used = set()
+    for module, name in _imports(inspect.getsource(sys.modules[type(rule).__module__])):
+        if module == package:
+            used.add(name)
+        elif module.startswith(f"{package}."):
+            value = getattr(importlib.import_module(module), name)
+            used.add(str(getattr(value, "__module__", "")).removeprefix(f"{package}."))
+    return used & set(names())
+
+
+def _imports(code: str) -> Iterator[tuple[str, str]]:
+    """What a module imports, at once or when it is asked for, as (module, name); not for types alone."""
+    tree = ast.parse(code)
+    # The only condition on which rules import.
+    typing = {id(node) for part in tree.body if isinstance(part, ast.If) for node in ast.walk(part)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and id(node) not in typing:
+            yield from ((node.module, alias.name) for alias in node.names)
 
 
 def _known(name: str) -> str:

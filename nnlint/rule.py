@@ -122,9 +122,6 @@ class Rule:
     page: ClassVar[Page]
     # A cheap gate: the rule is skipped unless one of these words stands in the source. Empty: never skipped.
     words: ClassVar[tuple[str, ...]] = ()
-    # What `check_runs` needs beyond the first training iteration. The same one is run once for all rules.
-    continuations: ClassVar[tuple[Continuation, ...]] = ()
-
     # Whether the source side names the line where a layer is built, of which a recorded step knows only the
     # call: then one finding in a file tells of both.
     names_what_is_built: ClassVar[bool] = False
@@ -149,6 +146,14 @@ class Rule:
             raise RuleError(
                 f"{cls.__module__}.{cls.__name__} looks at tiers: {has}; {cls.page.path} says: {promised}"
             )
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        """What `check_runs` needs beyond the first training iteration; run once for all rules that need it.
+
+        A property where the rule looks at the source, too: only a run needs the experiments imported.
+        """
+        return ()
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         """The problems visible in the source."""

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from nnlint.finding import Applicability, Severity
-from nnlint.graph.criteria import criteria
-from nnlint.graph.makers import made_by
 from nnlint.rule import Draft, Problem, Removal, Replacement, Rule, Sighting
 from nnlint.static.rewrite import code_of, lines_of, operand
 from nnlint.static.scores import Loss, losses_of, surely
@@ -58,6 +56,9 @@ class ActivationBeforeCrossEntropy(Rule):
                 )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph.criteria import criteria
+        from nnlint.graph.makers import made_by
+
         for loss in criteria(step, "cross_entropy"):
             related = ((step.nodes[loss.node].place, "the loss"),)
             for made in made_by(step, loss.prediction, *SQUASHED):

@@ -8,7 +8,6 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from nnlint.finding import Severity
-from nnlint.graph import attention
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.attention import Attention, attentions, normalised, scaling
 
@@ -45,6 +44,8 @@ class AttentionScale(Rule):
                         )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph import attention
+
         for found in attention.attentions(step):
             if found.scaled is None or found.width < SMALL:
                 continue

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.graph import makers
-from nnlint.graph.criteria import criteria
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.scores import PROBABILITIES, is_raw, losses_of, surely
 
@@ -48,6 +46,9 @@ class BceMismatch(Rule):
                 )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph import makers
+        from nnlint.graph.criteria import criteria
+
         for loss in criteria(step, "binary_cross_entropy"):
             for made in makers.surely(step, loss.prediction, lambda made: makers.is_raw(step, made))[:1]:
                 yield Sighting(

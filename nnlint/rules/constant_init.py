@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.experiments.health import HEALTH, layer_of, matrices, of
 from nnlint.rule import Problem, Rule, Sighting, listed
 from nnlint.static.arguments import argument, constant
 from nnlint.static.flow import following
@@ -16,6 +15,7 @@ from nnlint.static.layers import forward_of, only_shown
 from nnlint.static.values import EventKind, Fact, Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
@@ -26,8 +26,13 @@ EMPTY = frozenset({"empty", "torch.Tensor", "torch.FloatTensor", "empty_like"})
 
 class ConstantInit(Rule):
     words = ("init", "fill_", "zero_", "empty", "Tensor(")
-    continuations = (HEALTH,)
     explained_by = ("nan-inf-origin", "non-differentiable-loss", "everything-frozen")
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.health import HEALTH
+
+        return (HEALTH,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         writes = list(weight_writes(script))
@@ -50,6 +55,8 @@ class ConstantInit(Rule):
         yield from self._never_filled(script)
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.health import HEALTH, layer_of, matrices, of
+
         health = of(seen)
         if health is None or health.broken is not None:
             return

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.health import HEALTH, of
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.reach import held, may_reach, parts
 from nnlint.static.rivals import Turn, foreign_gradients, turns
@@ -14,6 +13,7 @@ from nnlint.static.updates import constructed, covers, touches, writes_gradients
 from nnlint.static.values import Event, EventKind, Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
@@ -23,10 +23,17 @@ _STEPS = 3
 
 class CrossedNetworks(Rule):
     words = ("backward",)
-    continuations = (HEALTH,)
     explained_by = ("non-differentiable-loss", "everything-frozen")
 
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.health import HEALTH
+
+        return (HEALTH,)
+
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.health import of
+
         health = of(seen)
         steppers = health.steppers if health else ()
         if not any(stepper.graded for stepper in steppers):

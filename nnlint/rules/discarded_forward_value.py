@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from nnlint.finding import Severity
-from nnlint.graph.layers import lost_layers
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import constant
 from nnlint.static.layers import contents, forward_of
@@ -60,6 +59,8 @@ class DiscardedForwardValue(Rule):
                 yield problem
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph.layers import lost_layers
+
         for index, beside in lost_layers(step):
             node = step.nodes[index]
             if beside is not None:

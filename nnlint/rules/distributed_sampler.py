@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.epochs import EPOCHS, Epochs
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import argument, constant
 from nnlint.static.loops import DataPass
@@ -15,6 +14,7 @@ from nnlint.static.splits import LOADER
 from nnlint.static.values import EventKind, Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
@@ -23,7 +23,12 @@ SAMPLER = "torch.utils.data.DistributedSampler"
 
 class DistributedSampler(Rule):
     words = ("DistributedSampler", "DistributedDataParallel", "FullyShardedDataParallel")
-    continuations = (EPOCHS,)
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.epochs import EPOCHS
+
+        return (EPOCHS,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         if not script.complete:
@@ -44,6 +49,8 @@ class DistributedSampler(Rule):
                 )
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.epochs import EPOCHS, Epochs
+
         trajectory = seen.trajectories.get(EPOCHS.name)
         epochs = trajectory.measure(Epochs) if trajectory is not None else None
         passes = epochs.passes if epochs is not None else ()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.graph.dropouts import dropped
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import argument
 from nnlint.static.torch_api import BATCH_NORMS, DROPOUTS
@@ -66,6 +65,8 @@ class DropoutBeforeBatchNorm(Rule):
         )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph.dropouts import dropped
+
         for index, node in enumerate(step.nodes):
             if "batch_norm" not in step.operator(index) or node.arguments.get("training") is False:
                 continue

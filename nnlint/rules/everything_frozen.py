@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.loops import LATER
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.holdings import Holding, by_name, holding, made_over, part_of, stepped_after, touched
 from nnlint.static.values import Event, EventKind, Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 
 class EverythingFrozen(Rule):
     words = ("requires_grad",)
-    continuations = (LATER,)
     explained_by = ("non-differentiable-loss",)
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.loops import LATER
+
+        return (LATER,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         freezes = list(script.events_of(EventKind.FREEZE))

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.graph import edges, makers
-from nnlint.graph.nodes import Ref
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.scores import SAME_SCALE, is_raw, surely
 from nnlint.static.values import EventKind, Kind, Value
 from nnlint.static.zeros import in_training_graph
 
 if TYPE_CHECKING:
+    from nnlint.graph.nodes import Ref
     from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
@@ -47,6 +46,8 @@ class ExpOverflow(Rule):
                 )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph import edges, makers
+
         for index in edges.trained(step, "div", "reciprocal", "log", "log1p"):
             found = _formula(step, index)
             if found is None:
@@ -102,6 +103,8 @@ def _summands(step: GraphStep, ref: Ref) -> tuple[list[Ref], bool]:
 
 
 def _exp_at(step: GraphStep, ref: Ref) -> int | None:
+    from nnlint.graph import makers
+
     found = makers.made_by(step, ref, "exp")
     return found[0].node if len(found) == 1 else None
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.health import HEALTH, of
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.evaluation import covers, inside, touches_mode
 from nnlint.static.holdings import part_of, touched
@@ -17,6 +16,7 @@ from nnlint.static.updates import owners
 from nnlint.static.values import Event, EventKind, Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
@@ -33,9 +33,16 @@ _MOVED = 0.1
 
 class FrozenBatchNormDrifts(Rule):
     words = ("requires_grad",)
-    continuations = (HEALTH,)
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.health import HEALTH
+
+        return (HEALTH,)
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.health import of
+
         health = of(seen)
         for drift in health.drifts if health else ():
             assert health is not None

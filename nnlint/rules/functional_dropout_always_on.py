@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.experiments.loops import LATER
-from nnlint.graph.dropouts import attention_rate, dropped
 from nnlint.rule import Draft, Insertion, Problem, Rule, Sighting
 from nnlint.static.arguments import argument, surely_absent
 from nnlint.static.layers import forward_of
@@ -18,6 +16,7 @@ from nnlint.static.torch_api import DROPOUTS
 from nnlint.static.values import Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
     from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
@@ -33,7 +32,12 @@ DROPPED = (
 
 class FunctionalDropoutAlwaysOn(Rule):
     words = ("dropout", "Dropout")
-    continuations = (LATER,)
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.loops import LATER
+
+        return (LATER,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         for call in script.calls:
@@ -59,6 +63,8 @@ class FunctionalDropoutAlwaysOn(Rule):
                 )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph.dropouts import attention_rate, dropped
+
         for index, node in enumerate(step.nodes):
             drops = dropped(step, index) is not None or attention_rate(step, index) > 0
             if drops and node.root >= 0 and not node.training and node.caller != "library":

@@ -8,10 +8,6 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.capture.plan import Place
-from nnlint.experiments.graph import FEW, WHOLE, Recording
-from nnlint.graph.nodes import Ref, from_json
-from nnlint.graph.step import GraphStep
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import constant
 from nnlint.static.shapes import NEW
@@ -19,7 +15,9 @@ from nnlint.static.splits import LOADER
 from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Place
     from nnlint.capture.supervise import Capture
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
 RECURRENT = ("lstm", "gru", "rnn")
@@ -49,6 +47,11 @@ class HardCodedBatch(Rule):
             )
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.capture.plan import Place
+        from nnlint.experiments.graph import FEW, WHOLE, Recording
+        from nnlint.graph.nodes import from_json
+        from nnlint.graph.step import GraphStep
+
         loader = seen.first_step.loader if seen.first_step is not None else None
         few, whole = seen.trajectories.get(FEW.name), seen.trajectories.get(WHOLE.name)
         if loader is None or few is None or whole is None or loader.batch_size < 2 or loader.drop_last:
@@ -74,6 +77,8 @@ class HardCodedBatch(Rule):
 
 def _held_at(step: GraphStep, size: int) -> Place | None:
     """The last line of the user's that makes rows of `size` from samples of which there are fewer."""
+    from nnlint.graph.nodes import Ref
+
     for index in reversed(range(len(step.nodes))):
         node = step.nodes[index]
         if not node.own or step.operator(index) not in ("view", "reshape", "_unsafe_view", "_reshape_alias"):

@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.edge import met
-from nnlint.experiments.health import HEALTH
-from nnlint.graph import edges
-from nnlint.graph.makers import surely as surely_made
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import argument
 from nnlint.static.scores import surely
@@ -16,6 +12,7 @@ from nnlint.static.values import EventKind, Kind, Value
 from nnlint.static.zeros import in_training_graph, untaken_risks
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
     from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
@@ -32,7 +29,12 @@ COINCIDE = "{name} is 0 where two points coincide or a signal is silent, and " +
 
 class InfiniteGradientRoot(Rule):
     words = ("sqrt", "pow", "**")
-    continuations = (HEALTH,)
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.health import HEALTH
+
+        return (HEALTH,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         elsewhere = {id(value) for _, value in untaken_risks(script)}
@@ -54,6 +56,9 @@ class InfiniteGradientRoot(Rule):
             yield self.problem(call.node, message)
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph import edges
+        from nnlint.graph.makers import surely as surely_made
+
         elsewhere = {risk for _, risk in edges.untaken_risks(step)}
         for index in edges.trained(step, "sqrt", "pow"):
             power = step.nodes[index].arguments.get("exponent", 0.5)
@@ -69,6 +74,8 @@ class InfiniteGradientRoot(Rule):
             yield Sighting(step.nodes[index].place, message.format(name=step.called(operand)))
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.edge import met
+
         for edge in met(seen, ("sqrt", "pow"), backward=True):
             yield edge.sighting(
                 f"the root here{edge.where} was taken of exactly 0, where its gradient is infinite: every "

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.edge import met
-from nnlint.experiments.health import HEALTH
-from nnlint.graph import edges
-from nnlint.graph.makers import surely as surely_made
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.scores import surely
 from nnlint.static.values import Kind, Value
 from nnlint.static.zeros import in_training_graph, untaken_risks
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
     from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
@@ -30,7 +27,12 @@ MESSAGE = (
 
 class InverseTrigEdge(Rule):
     words = ("acos", "arccos", "asin", "arcsin", "atanh", "arctanh")
-    continuations = (HEALTH,)
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.health import HEALTH
+
+        return (HEALTH,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         elsewhere = {id(value) for _, value in untaken_risks(script)}
@@ -45,6 +47,9 @@ class InverseTrigEdge(Rule):
                 )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph import edges
+        from nnlint.graph.makers import surely as surely_made
+
         elsewhere = {risk for _, risk in edges.untaken_risks(step)}
         for index in edges.trained(step, *EDGED):
             operand = step.sources(index)[0]
@@ -55,6 +60,8 @@ class InverseTrigEdge(Rule):
                 yield Sighting(step.nodes[index].place, message)
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.edge import met
+
         for backward, what in ((False, "it is not finite"), (True, "its gradient is infinite")):
             for edge in met(seen, EDGED | {"acosh"}, backward=backward):
                 yield edge.sighting(

@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from nnlint.finding import Severity
-from nnlint.graph import makers
-from nnlint.graph.criteria import Criterion, criteria
-from nnlint.graph.terms import loss_terms
 from nnlint.rule import Draft, Insertion, Problem, Replacement, Rule, Sighting
 from nnlint.static.arguments import constant
 from nnlint.static.scores import PROBABILITIES, Loss, is_raw, losses_of, surely
@@ -18,6 +15,7 @@ from nnlint.static.terms import product, whole_terms
 from nnlint.static.torch_api import RELABEL
 
 if TYPE_CHECKING:
+    from nnlint.graph.criteria import Criterion
     from nnlint.graph.nodes import Ref
     from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
@@ -60,6 +58,10 @@ class KlDivMisuse(Rule):
                     )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph import makers
+        from nnlint.graph.criteria import criteria
+        from nnlint.graph.terms import loss_terms
+
         for loss in criteria(step, "kl_div"):
             place = step.nodes[loss.node].place
             name, target = step.called(loss.prediction), step.called(loss.target)
@@ -114,6 +116,8 @@ class KlDivMisuse(Rule):
 
 
 def _is_no_log(step: GraphStep, made: Ref) -> bool:
+    from nnlint.graph import makers
+
     return step.operator(made.node) in makers.PROBABILITIES or makers.is_raw(step, made)
 
 

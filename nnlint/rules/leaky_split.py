@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.experiments.data import DATA, Data, Overlap
 from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.fitted import RANDOM_SPLIT, fits, splits
@@ -27,7 +26,9 @@ from nnlint.static.splits import (
 from nnlint.static.values import EventKind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
+    from nnlint.experiments.data import Overlap
     from nnlint.static.model import ScriptModel
 
 DRAWN = frozenset({"random_split", "train_test_split"})
@@ -39,10 +40,17 @@ FEW, SHARE = 3, 0.05
 
 class LeakySplit(Rule):
     words = ("split", "fit(", "fit_transform", ".dataset", "Subset")
-    continuations = (DATA,)
     explained_by = ("evaluating-on-training-data",)
 
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.data import DATA
+
+        return (DATA,)
+
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.data import DATA, Data
+
         first = seen.trajectories.get(DATA.name)
         data = first.measure(Data) if first else None
         for found in data.overlaps if data is not None else ():

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.graph.layers import linear_pairs
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import argument, constant
 from nnlint.static.axes import Axis
@@ -51,6 +50,8 @@ class LinearStack(Rule):
             )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph.layers import linear_pairs
+
         for first, second in linear_pairs(step):
             names = [f"`{step.nodes[index].module}`" for index in (second, first)]
             yield Sighting(

@@ -6,9 +6,6 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.loops import LATER
-from nnlint.graph.nodes import Ref
-from nnlint.graph.sizes import sizes
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static import torch_api
 from nnlint.static.arguments import surely_absent
@@ -23,9 +20,10 @@ from nnlint.static.values import Kind, Value
 if TYPE_CHECKING:
     import libcst as cst
 
-    from nnlint.capture.plan import Criterion
+    from nnlint.capture.plan import Continuation, Criterion
     from nnlint.capture.supervise import Capture
     from nnlint.graph.call import Meeting
+    from nnlint.graph.nodes import Ref
     from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
@@ -41,7 +39,12 @@ DEEPEST = 8
 
 class LossBroadcast(Rule):
     words = ("loss", "Loss", "mean(", "sum(")
-    continuations = (LATER,)
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.loops import LATER
+
+        return (LATER,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         columns = Columns(script)
@@ -72,6 +75,8 @@ class LossBroadcast(Rule):
                 )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph.sizes import sizes
+
         for meeting in step.meetings:
             if meeting.node not in step.before_loss or meeting.node in step.before_prediction:
                 continue

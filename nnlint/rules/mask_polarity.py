@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.graph.attention import fills
-from nnlint.graph.patterns import FUTURE, PAST, hides_padding, marks
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.masks import Masks, Meaning, is_low
 from nnlint.static.scores import SAME_SCALE
@@ -70,6 +68,9 @@ class MaskPolarity(Rule):
         yield from self._fills(script, masks)
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph.attention import fills
+        from nnlint.graph.patterns import FUTURE, PAST, hides_padding, marks
+
         for fill in fills(step):
             node = step.nodes[fill.node]
             if node.caller == "library":

@@ -6,9 +6,6 @@ from collections.abc import Iterator
 from itertools import permutations
 from typing import TYPE_CHECKING
 
-from nnlint.graph import makers
-from nnlint.graph.nodes import Ref
-from nnlint.graph.sizes import sizes
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static import torch_api
 from nnlint.static.arguments import constant
@@ -19,6 +16,7 @@ from nnlint.static.splits import LOADER, loaders_behind
 from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.graph.nodes import Ref
     from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
 
@@ -68,6 +66,8 @@ class MetricAxis(Rule):
                 )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph.sizes import sizes
+
         for index, node in enumerate(step.nodes):
             if step.operator(index) in COMPARES and node.own and len(step.sources(index)) == 2:
                 for prediction, label in _with_labels(step, index):
@@ -123,6 +123,8 @@ def _with_labels(step: GraphStep, index: int) -> Iterator[tuple[Ref, Ref]]:
 
 def _largest(step: GraphStep, prediction: Ref) -> Iterator[Sighting]:
     """The argmax that a prediction is, over an axis that is none of classes."""
+    from nnlint.graph import makers
+
     for made in makers.surely(step, prediction, lambda made: step.operator(made.node) in ("argmax", "max")):
         dim = step.nodes[made.node].arguments.get("dim")
         scores = step.sources(made.node)[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.modes import MODES, Evaluated, Modes
 from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule, Sighting, listed
 from nnlint.static.evaluation import (
@@ -21,14 +20,21 @@ from nnlint.static.state import roots
 from nnlint.static.values import Event, EventKind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
+    from nnlint.experiments.modes import Evaluated
     from nnlint.static.model import ScriptModel
 
 
 class MissingEvalMode(Rule):
     words = ("backward", "step")
-    continuations = (MODES,)
     explained_by = ("uncalled-method", "functional-dropout-always-on")
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.modes import MODES
+
+        return (MODES,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         if not script.complete or not (script.training_passes and script.evaluation_passes):
@@ -50,6 +56,8 @@ class MissingEvalMode(Rule):
             yield self._forgotten(script, evaluation, module, seen=differs is True)
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.modes import MODES, Modes
+
         trajectory = seen.trajectories.get(MODES.name)
         modes = trajectory.measure(Modes) if trajectory is not None else None
         for evaluated in modes.evaluated if modes is not None else ():

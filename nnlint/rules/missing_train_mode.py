@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.modes import MODES, Modes, Resumed
 from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule, Sighting, listed
 from nnlint.static.evaluation import covers, differs_by_mode, inside, own_meaning, touches_mode
@@ -14,13 +13,20 @@ from nnlint.static.state import roots
 from nnlint.static.values import Event, EventKind, Frame, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
+    from nnlint.experiments.modes import Resumed
     from nnlint.static.model import ScriptModel
 
 
 class MissingTrainMode(Rule):
     words = (".eval()", "train(False)")
-    continuations = (MODES,)
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.modes import MODES
+
+        return (MODES,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         if not script.complete:
@@ -39,6 +45,8 @@ class MissingTrainMode(Rule):
                     yield self._forgotten(script, forward, switch, differs is True)
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.modes import MODES, Modes
+
         trajectory = seen.trajectories.get(MODES.name)
         modes = trajectory.measure(Modes) if trajectory is not None else None
         for resumed in modes.resumed if modes is not None else ():

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.experiments.data import DATA, Data
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.stored import Element, Store, item_getter
 from nnlint.static.values import Frame, Kind, Value
 from nnlint.static.walk import descend, same_code
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
@@ -23,7 +23,12 @@ GROWS = frozenset({".append", ".extend", ".insert", ".reverse", "list.append", "
 
 class MutatingDataset(Rule):
     words = ("__getitem__",)
-    continuations = (DATA,)
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.data import DATA
+
+        return (DATA,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         store, told = Store(script), set[int]()
@@ -39,6 +44,8 @@ class MutatingDataset(Rule):
             )
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.data import DATA, Data
+
         first = seen.trajectories.get(DATA.name)
         data = first.measure(Data) if first else None
         if data is not None and (found := data.mutation) is not None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.graph import makers
-from nnlint.graph.criteria import criteria
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.scores import PROBABILITIES, is_raw, losses_of, surely
 
@@ -44,6 +42,9 @@ class NllWithoutLogSoftmax(Rule):
                 )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph import makers
+        from nnlint.graph.criteria import criteria
+
         for loss in criteria(step, "nll_loss"):
             place = step.nodes[loss.node].place
             name = step.called(loss.prediction)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.first_loss import FIRST_LOSS, FirstLoss
-from nnlint.graph.ways import cuts
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.gradients import LEAVES, gradient_path
 from nnlint.static.values import EventKind, Kind, Value
@@ -14,6 +12,7 @@ from nnlint.static.values import EventKind, Kind, Value
 if TYPE_CHECKING:
     import libcst as cst
 
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
     from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
@@ -23,9 +22,16 @@ COMPARISONS = {"gt", "lt", "ge", "le", "eq", "ne", "isclose"}
 
 class NonDifferentiableLoss(Rule):
     words = ("backward", "training_step")
-    continuations = (FIRST_LOSS,)
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.first_loss import FIRST_LOSS
+
+        return (FIRST_LOSS,)
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.first_loss import FIRST_LOSS, FirstLoss
+
         trajectory = seen.trajectories.get(FIRST_LOSS.name)
         first = trajectory.measure(FirstLoss) if trajectory else None
         if first is not None and first.leaf:
@@ -37,6 +43,8 @@ class NonDifferentiableLoss(Rule):
             )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph.ways import cuts
+
         for loss in step.losses:
             for index in cuts(step, loss.ref):
                 operator = step.spoken(index)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.experiments.loops import LATER
 from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule, Sighting, listed
 from nnlint.static.holdings import Holding, holding, lineage, made_over, part_of, stepped_after, touched
@@ -18,7 +17,7 @@ from nnlint.static.updates import updates
 from nnlint.static.values import EventKind, Fact, Kind, Value
 
 if TYPE_CHECKING:
-    from nnlint.capture.plan import FirstStep
+    from nnlint.capture.plan import Continuation, FirstStep
     from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
@@ -27,7 +26,12 @@ GENERATORS = frozenset({"parameters", "named_parameters", "builtins.filter", "it
 
 class OptimizerMissesParameters(Rule):
     words = ("optim",)
-    continuations = (LATER,)
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.loops import LATER
+
+        return (LATER,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         held = [

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.shares import SHARES, Shares
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import argument
 from nnlint.static.splits import LOADER, loaders_behind, training_loaders
 from nnlint.static.values import Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
@@ -26,7 +26,12 @@ COLLECTS = re.compile(
 
 class RankUnawareEvaluation(Rule):
     words = ("DistributedSampler",)
-    continuations = (SHARES,)
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.shares import SHARES
+
+        return (SHARES,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         if not script.complete or COLLECTS.search(script.source.data) is not None:
@@ -52,6 +57,8 @@ class RankUnawareEvaluation(Rule):
             )
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.shares import SHARES, Shares
+
         trajectory = seen.trajectories.get(SHARES.name)
         shares = trajectory.measure(Shares) if trajectory is not None else None
         passes = shares.passes if shares is not None else ()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.health import HEALTH, of
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.rates import growing_power, per_epoch, sets_rate, shut, starts_at_zero
 
 if TYPE_CHECKING:
     import libcst as cst
 
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
     from nnlint.static.values import Fact, Frame
@@ -23,9 +23,16 @@ _SCHEDULES = frozenset({"lr", "rate", "schedule", "scheduler", "sched", "warmup"
 
 class ScheduleFormula(Rule):
     words = ("lr", "learning_rate")
-    continuations = (HEALTH,)
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.health import HEALTH
+
+        return (HEALTH,)
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.health import of
+
         health = of(seen)
         for stepper in health.steppers if health else ():
             if len(stepper.rates) >= _STEPS and not any(stepper.rates):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.graph.across import crossings, layer
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import constant
 from nnlint.static.shapes import POINTWISE, origin
@@ -62,6 +61,8 @@ class SequenceBatchOrder(Rule):
             )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph.across import crossings, layer
+
         for crossing in crossings(step, self.page.name):
             node = step.nodes[crossing.node]
             recurrent = layer(step, crossing.mixing) == "recurrent"

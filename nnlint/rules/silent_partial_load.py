@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.loads import LOADED, Loaded
 from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.checkpoints import LOADS, from_file, same_file
@@ -14,6 +13,7 @@ from nnlint.static.torch_api import RELABEL, WRAPPERS
 from nnlint.static.values import Event, EventKind, Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
@@ -32,9 +32,16 @@ _STRANGERS = 0.9
 
 class SilentPartialLoad(Rule):
     words = ("load_state_dict",)
-    continuations = (LOADED,)
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.loads import LOADED
+
+        return (LOADED,)
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.loads import LOADED, Loaded
+
         trajectory = seen.trajectories.get(LOADED.name)
         loaded = trajectory.measure(Loaded) if trajectory else None
         for load in loaded.loads if loaded else ():

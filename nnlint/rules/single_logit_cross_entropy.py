@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.loops import LATER
-from nnlint.graph import makers
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import constant
 from nnlint.static.scores import losses_of
@@ -17,6 +15,7 @@ from nnlint.static.widths import gives, producer
 if TYPE_CHECKING:
     import libcst as cst
 
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
     from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
@@ -26,7 +25,12 @@ OVER_CLASSES = {"softmax": "1", "log_softmax": "0"}
 
 class SingleLogitCrossEntropy(Rule):
     words = ("cross_entropy", "CrossEntropyLoss", "softmax", "Softmax")
-    continuations = (LATER,)
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.loops import LATER
+
+        return (LATER,)
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
         for criterion in (criterion for step in seen.first_steps for criterion in step.criteria):
@@ -40,6 +44,8 @@ class SingleLogitCrossEntropy(Rule):
                 )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph import makers
+
         for index in sorted(step.before_loss):
             node = step.nodes[index]
             operator, dim = step.operator(index), node.arguments.get("dim")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from nnlint.finding import Applicability, Severity
-from nnlint.graph.across import crossings
 from nnlint.rule import Change, Draft, Insertion, Problem, Replacement, Rule, Sighting
 from nnlint.static.arguments import constant, surely_absent
 from nnlint.static.scores import surely
@@ -47,6 +46,8 @@ class SoftmaxDim(Rule):
                 )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph.across import crossings
+
         for crossing in crossings(step, self.page.name):
             mixing = crossing.mixing
             if mixing.argument is None or mixing.place is None or len(step.shape(mixing.argument)) < 2:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.rule import Problem, Rule
+from nnlint.static.torch_api import TO_PYTHON
 from nnlint.static.updates import (
     GRADIENTS,
     Update,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
 HIDES = frozenset({EventKind.OPAQUE})
+# `torch.autograd.grad` fills no `.grad`.
+READS_GRADIENT = re.compile(rb"(?<!autograd)\.grad\b")
 HARMLESS = ("builtins.", "numpy.", "math.")
 # Words of files that compute gradients in one way or another.
 COMPUTES = re.compile(rb"backward|\.grad\b|autograd|torch\.func|functorch|closure|deepspeed|lightning|apex")
@@ -111,7 +114,7 @@ class StepOrder(Rule):
         clears = [event for event in script.events_of(EventKind.ZERO_GRAD) if event.frame.loop() is not None]
         for backward in script.events_of(EventKind.BACKWARD):
             loop = backward.frame.loop()
-            if loop is None or backward.call.node is None or any(e.kind in HIDES for e in script.events):
+            if loop is None or backward.call.node is None or any(map(_may_step, script.events)):
                 continue
             if not any(
                 event.frame.inside(loop) and event.target is not None and event.target.kind is Kind.OPTIMIZER
@@ -153,6 +156,18 @@ class StepOrder(Rule):
             return
 
 
+def _may_step(event: Event) -> bool:
+    """Whether a call that the file does not show may step: not what is done to an object without optimizer."""
+    target = event.target
+    return event.kind in HIDES and not (
+        target is not None
+        and target.kind is Kind.INSTANCE
+        and target.cls is not None
+        and target.cls.fully_seen()
+        and not any(part.kind is Kind.OPTIMIZER for value in target.attrs.values() for part in value.graph())
+    )
+
+
 def _unseen(call: Value) -> bool:
     """Whether the file does not show what a call does with what it is given."""
     return call.op in {"call", "module_call"} or ("." in call.op and not call.op.startswith(HARMLESS))
@@ -161,7 +176,10 @@ def _unseen(call: Value) -> bool:
 def _given(script: ScriptModel, losses: list[Value]) -> Iterator[Value]:
     """The calls that get one of these losses."""
     for call in script.calls:
-        if any(value.derives_from(losses) for value in (*call.args, *call.kwargs.values())):
+        values = (*call.args, *call.kwargs.values())
+        # What is given a number cannot go back to the weights.
+        parts = (part for value in values for part in value.graph(lambda item: item.op in TO_PYTHON))
+        if any(any(part is loss for loss in losses) for part in parts):
             yield call
 
 
@@ -218,13 +236,14 @@ def _computed_before(update: Update, backward: Event) -> bool:
 
 def _uses_gradients(script: ScriptModel) -> bool:
     """Whether something reads or writes `.grad`, or may hold the optimizer for later."""
-    if "grad" in script.reads.read:
+    if "grad" in script.reads.read and READS_GRADIENT.search(script.source.data) is not None:
         return True
     held = {id(optimizer) for optimizer in script.optimizers}
     for call in script.calls:
         if (
             any(id(value) in held for value in (*call.args, *call.kwargs.values()))
             and call.kind is not Kind.SCHEDULER
+            and call.op != "accelerate.prepare"
         ):
             return True
     return any(

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.ramp import RAMP, Ramp, Range, read
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import argument, constant
 from nnlint.static.updates import trained
 from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
+    from nnlint.experiments.ramp import Ramp, Range
     from nnlint.static.model import ScriptModel
 
 # Optimizer -> the largest rate that is in use.
@@ -26,11 +27,18 @@ SLOW = 1000.0
 
 class SuspiciousLearningRate(Rule):
     words = ("optim",)
-    continuations = (RAMP,)
     # A loop that learns nothing at any rate shows nothing about the rate.
     explained_by = ("input-independent-baseline", "overfit-small-batch")
 
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.ramp import RAMP
+
+        return (RAMP,)
+
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.ramp import RAMP, Ramp, read
+
         trajectory = seen.trajectories.get(RAMP.name)
         ramp = trajectory.measure(Ramp) if trajectory else None
         found = read(ramp) if ramp is not None else None

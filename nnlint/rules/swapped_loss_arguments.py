@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.graph.criteria import criteria
-from nnlint.graph.makers import learned
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.scores import is_data, is_label, is_output, losses_of
 
@@ -36,6 +34,9 @@ class SwappedLossArguments(Rule):
                 )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph.criteria import criteria
+        from nnlint.graph.makers import learned
+
         for loss in criteria(step, *ASYMMETRIC):
             # A gradient that flows into the target only: nothing else is trained by this loss.
             if not step.nodes[loss.prediction.node].grad and learned(step, loss.target):

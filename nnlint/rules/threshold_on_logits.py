@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.finding import Severity
-from nnlint.graph import makers
-from nnlint.graph.criteria import criteria
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.scores import SAME_SCALE, is_raw, losses_of, surely
 from nnlint.static.state import roots
@@ -55,6 +53,9 @@ class ThresholdOnLogits(Rule):
                     break
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph import makers
+        from nnlint.graph.criteria import criteria
+
         for index, node in enumerate(step.nodes):
             operator = step.operator(index)
             bar = 0.5 if operator == "round" else node.arguments.get("other")

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.edge import met
-from nnlint.experiments.health import HEALTH
 from nnlint.finding import Severity
-from nnlint.graph import edges
-from nnlint.graph.nodes import Ref
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.zeros import goes_dead, in_training_graph, untaken_risks, vanishing_divisor
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
     from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
@@ -34,7 +31,12 @@ MESSAGE = (
 
 class UnsafeDivision(Rule):
     words = ("/", "div")
-    continuations = (HEALTH,)
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.health import HEALTH
+
+        return (HEALTH,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         elsewhere = {id(value) for _, value in untaken_risks(script)}
@@ -57,6 +59,9 @@ class UnsafeDivision(Rule):
             )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph import edges
+        from nnlint.graph.nodes import Ref
+
         elsewhere = {risk for _, risk in edges.untaken_risks(step)}
         for index in edges.trained(step, "div"):
             divisor = step.nodes[index].arguments.get("other")
@@ -72,6 +77,8 @@ class UnsafeDivision(Rule):
                 )
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.edge import met
+
         for edge in met(seen, ("div", "reciprocal"), backward=False):
             if edge.ends and edge.ends[-1][0] <= 0 <= edge.ends[-1][1]:
                 low, high = edge.ends[-1]

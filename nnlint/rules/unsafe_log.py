@@ -7,10 +7,6 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.experiments.edge import met
-from nnlint.experiments.health import HEALTH
-from nnlint.graph import edges
-from nnlint.graph.makers import made_by
 from nnlint.rule import Change, Draft, Problem, Replacement, Rule, Sighting
 from nnlint.static.rewrite import functional, is_method, mentions, operand
 from nnlint.static.scores import surely
@@ -18,6 +14,7 @@ from nnlint.static.torch_api import TO_PYTHON
 from nnlint.static.zeros import LOGARITHMS, in_training_graph, reaches_zero, untaken_risks
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
     from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
@@ -36,7 +33,12 @@ ZERO = (
 
 class UnsafeLog(Rule):
     words = ("log",)
-    continuations = (HEALTH,)
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.health import HEALTH
+
+        return (HEALTH,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         elsewhere = {id(value) for _, value in untaken_risks(script)}
@@ -50,6 +52,9 @@ class UnsafeLog(Rule):
                 yield self.problem(call.node, self._message(script, call), fix=_stable(script, call))
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph import edges
+        from nnlint.graph.makers import made_by
+
         elsewhere = {risk for _, risk in edges.untaken_risks(step)}
         for index in edges.trained(step, *edges.LOGARITHMS):
             operand = step.sources(index)[0]
@@ -63,6 +68,9 @@ class UnsafeLog(Rule):
             yield Sighting(step.nodes[index].place, message)
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.edge import met
+        from nnlint.graph import edges
+
         for edge in met(seen, edges.LOGARITHMS, backward=False):
             low, high = edge.ends[0] if edge.ends else (0.0, 0.0)
             made = "-inf" if low == 0 else "NaN"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.future import FUTURE, Future
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.scores import losses_of
 from nnlint.static.tokens import Positions, is_causal, positions, read_by, same_tokens
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
@@ -22,10 +22,17 @@ _LEAK = 1e-3
 class UnshiftedTarget(Rule):
     words = ("cross_entropy", "CrossEntropyLoss", "nll_loss", "NLLLoss", "CausalLM", "LMHeadModel")
 
-    continuations = (FUTURE,)
     explained_by = ("future-leak",)
 
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.future import FUTURE
+
+        return (FUTURE,)
+
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.future import FUTURE, Future
+
         trajectory = seen.trajectories.get(FUTURE.name)
         future = trajectory.measure(Future) if trajectory else None
         heard = [entry for entry in future.sequences if entry.heard and entry.integer] if future else []

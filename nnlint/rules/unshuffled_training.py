@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.experiments.data import DATA, Data
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import argument, constant, surely_absent
 from nnlint.static.splits import (
@@ -23,6 +22,7 @@ from nnlint.static.splits import (
 from nnlint.static.values import EventKind, Frame, Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
@@ -41,9 +41,16 @@ CLUSTERED, EXPECTED = 0.25, 12
 
 class UnshuffledTraining(Rule):
     words = ("DataLoader",)
-    continuations = (DATA,)
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.data import DATA
+
+        return (DATA,)
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.data import DATA, Data
+
         first = seen.trajectories.get(DATA.name)
         data = first.measure(Data) if first else None
         order = data.order if data is not None else None

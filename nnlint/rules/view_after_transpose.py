@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.graph.across import crossings
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.axes import Axis, flat, shuffle
 from nnlint.static.lineage import reachable
@@ -42,6 +41,8 @@ class ViewAfterTranspose(Rule):
                 yield from self._loss(script, loss)
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph.across import crossings
+
         for crossing in crossings(step, self.page.name):
             node = step.nodes[crossing.node]
             source = step.sources(crossing.node)[0]

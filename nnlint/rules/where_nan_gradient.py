@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.graph import edges
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.zeros import untaken_risks
 
@@ -34,6 +33,8 @@ class WhereNanGradient(Rule):
             )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph import edges
+
         for index, risk in edges.untaken_risks(step):
             operand = step.called(step.sources(risk)[-1])
             yield Sighting(

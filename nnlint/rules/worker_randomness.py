@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.data import DATA, Data
 from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import constant
@@ -15,15 +14,23 @@ from nnlint.static.stored import item_getter
 from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
+    from nnlint.capture.plan import Continuation
     from nnlint.capture.supervise import Capture
     from nnlint.static.model import ScriptModel
 
 
 class WorkerRandomness(Rule):
     words = ("default_rng", "RandomState", "random.Random", "import Random", "Generator(")
-    continuations = (DATA,)
+
+    @property
+    def continuations(self) -> tuple[Continuation, ...]:
+        from nnlint.experiments.data import DATA
+
+        return (DATA,)
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.data import DATA, Data
+
         first = seen.trajectories.get(DATA.name)
         data = first.measure(Data) if first else None
         if data is None or (found := data.stream) is None:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nnlint.experiments.ranks import differing
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.holdings import touched
 from nnlint.static.layers import built_here, has_weights
@@ -44,6 +43,8 @@ class WrapperBypassed(Rule):
             yield from self._moved(script, wrapper, bare[0])
 
     def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+        from nnlint.experiments.ranks import differing
+
         if len(seen.ranks) < 2 or not differing(seen.ranks):
             return
         for wrapper in seen.ranks[0].wrappers:
