@@ -5,10 +5,13 @@
 
 A seed takes the place of the number in the script's own `manual_seed(…)`. No error and no warning may come of
 a sound script (fixtures/clean). A twin is the script with one planted bug, where the script has the line for
-it; there one of the expected findings must come. Silence where an experiment was cut short by its time shows
-nothing, and is counted apart. What is done is kept in benchmarks/results/noise.json, with the commit, and not
-done again (`--again`); seconds are those of the processor, of all processes. Scripts begin in forks of a
-process with torch imported, as in the tests.
+it; there one of the expected findings must come. Of a twin's experiments those are done first whose rules see
+the bug soonest, as with `nnlint run --select … --only …`: that takes a fraction of the time. Where they find
+nothing all are done, so that a miss is always one of a whole run; `whole` says which it was, and `--whole`
+does all at once. Silence where an experiment was cut short by its time shows nothing, and is counted apart.
+What is done is kept in benchmarks/results/noise.json with the commit, and not done again (`--again`); seconds
+are those of the processor, of all processes. Scripts begin in forks of a process with torch imported, as in
+the tests.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -30,6 +34,7 @@ import psutil
 
 from nnlint.capture import supervise
 from nnlint.capture.plan import Request
+from nnlint.chosen import used_by
 from nnlint.config import Config
 from nnlint.engine import Linter
 from nnlint.examine import examine
@@ -67,6 +72,8 @@ class Bug:
 
     plant: Callable[[str], str]
     expected: frozenset[str]
+    # Of those expected, the rules that see it soonest.
+    first: tuple[str, ...]
 
 
 def _dead(text: str) -> str:
@@ -77,7 +84,11 @@ def _dead(text: str) -> str:
 
 
 BUGS = {
-    "sign": Bug(lambda text: _BACKWARD.sub(r"\1(-\2).backward()", text), frozenset({"overfit-small-batch"})),
+    "sign": Bug(
+        lambda text: _BACKWARD.sub(r"\1(-\2).backward()", text),
+        frozenset({"overfit-small-batch"}),
+        ("overfit-small-batch",),
+    ),
     "rate": Bug(
         lambda text: re.sub(r"\blr=[\d.e-]+", "lr=50.0", text),
         _NEVER_LEARNT
@@ -87,27 +98,36 @@ BUGS = {
             "suspicious-learning-rate",
             "vanishing-exploding-gradient",
         },
+        ("dead-update", "dead-units", "nan-inf-origin", "vanishing-exploding-gradient"),
     ),
-    "no input": Bug(lambda text: _CALL.sub(r"\1(\2 * 0)", text), _NEVER_LEARNT | {"unnormalised-input"}),
+    "no input": Bug(
+        lambda text: _CALL.sub(r"\1(\2 * 0)", text),
+        _NEVER_LEARNT | {"unnormalised-input"},
+        ("input-independent-baseline", "overfit-small-batch"),
+    ),
     "input scale": Bug(
         # Normalisation takes the scale out again, and is then no bug.
         lambda text: text if "Norm" in text else _CALL.sub(r"\1(\2 * 1e5)", text),
         _NEVER_LEARNT | {"unnormalised-input", "nan-inf-origin", "loss-not-chance-at-init", "dead-units"},
+        ("unnormalised-input", "loss-not-chance-at-init"),
     ),
     "loss scale": Bug(
         lambda text: _BACKWARD.sub(r"\1(\2 * 1e-14).backward()", text),
         _NEVER_LEARNT | {"vanishing-exploding-gradient", "suspicious-learning-rate"},
+        ("dead-update", "vanishing-exploding-gradient"),
     ),
-    "dead units": Bug(_dead, _NEVER_LEARNT | {"dead-units", "loss-not-chance-at-init"}),
+    "dead units": Bug(_dead, _NEVER_LEARNT | {"dead-units", "loss-not-chance-at-init"}, ("dead-units",)),
     "argument": Bug(
         lambda text: _TWO.sub(r"\g<0>\2 = \2[:1].expand_as(\2)\n\3", text),
         frozenset({"unused-parameters", "chart-dependencies", "cross-batch"}),
+        ("unused-parameters", "chart-dependencies"),
     ),
     "copies optimised": Bug(
         lambda text: _OPTIMIZER.sub(
             r"\1\2[_p.detach().clone().requires_grad_() for _p in \3.parameters()]\4", text
         ),
         _NEVER_LEARNT | {"optimizer-misses-parameters", "everything-frozen", "exhausted-group"},
+        ("optimizer-misses-parameters", "everything-frozen", "dead-update"),
     ),
 }
 
@@ -119,13 +139,14 @@ class Run:
     script: str
     seed: int
     bug: str
-    found: tuple[str, ...]
-    skipped: tuple[str, ...]
-    not_run: tuple[str, ...]
     seconds: float
+    found: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    not_run: tuple[str, ...] = ()
     # Experiments that time has cut short, and the commit of nnlint.
     cut: tuple[str, ...] = ()
     commit: str = ""
+    whole: bool = True
 
     @property
     def reached(self) -> bool:
@@ -149,20 +170,37 @@ class Run:
         said = ", ".join(self.found) or (f"not run: {self.not_run[0]}" if self.not_run else "silent")
         return (
             f"{self.script:28} seed {self.seed} {self.bug or 'sound':16} {self.seconds:6.1f} s "
-            f"{self.verdict:5} {said}"
+            f"{self.verdict:5} {said}{'' if self.whole else ' (first experiments)'}"
         )
 
 
-def run(script: str, seed: int, bug: str, budget: float) -> Run:
-    """Examine a script with all rules that are on by default; only what a run shows counts."""
+def run(script: str, seed: int, bug: str, budget: float, *, whole: bool = False) -> Run:
+    """Examine a script with rules that are on by default; only what a run shows counts."""
     text = (CLEAN / f"{script}.py").read_text(encoding="utf-8")
     text = BUGS[bug].plant(text) if bug else text
+    text = _SEED.sub(f"manual_seed({seed})", text)
     before = _worked()
+    done = None
+    if bug and not whole:
+        rules = BUGS[bug].first
+        used = {name for rule in Linter.load(Config(select=rules)).rules for name in used_by(rule)}
+        done = _examined(text, Config(select=rules), tuple(sorted(used)), budget)
+    whole = done is None or BUGS[bug].expected.isdisjoint(done[0])
+    found, skipped, not_run, cut = _examined(text, Config(), (), budget) if done is None or whole else done
+    seconds = round(_worked() - before, 1)
+    return Run(script, seed, bug, seconds, found, skipped, not_run, cut, COMMIT, whole)
+
+
+_Seen = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+
+
+def _examined(text: str, config: Config, only: tuple[str, ...], budget: float) -> _Seen:
+    """What is found in a script, skipped, not run and cut short."""
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        path = Path(folder) / f"{script}.py"
-        path.write_text(_SEED.sub(f"manual_seed({seed})", text), encoding="utf-8")
-        report, seen = examine(Linter.load(Config()), Request(path.name, seconds=budget))
+        path = Path("train.py")
+        path.write_text(text, encoding="utf-8")
+        report, seen = examine(Linter.load(config), Request(path.name, seconds=budget), only=only)
         os.chdir(HERE)
     found = {
         finding.name
@@ -180,8 +218,7 @@ def run(script: str, seed: int, bug: str, budget: float) -> Run:
         if trajectory.ended == "seconds" and name != SHORT.name
     )
     late = tuple(why for why in not_run if "seconds" in why)
-    seconds = round(_worked() - before, 1)
-    return Run(script, seed, bug, tuple(sorted(found)), skipped, not_run, seconds, (*cut, *late), COMMIT)
+    return tuple(sorted(found)), skipped, not_run, (*cut, *late)
 
 
 def _commit() -> str:
@@ -225,6 +262,14 @@ def wanted(words: tuple[str, ...], seeds: int, bugs: tuple[str, ...]) -> Iterato
                     yield script, seed, bug
 
 
+def _kept(entry: Run) -> dict[str, object]:
+    """What is worth keeping of a run; why an experiment was skipped, of a twin only where that was missed."""
+    plain = asdict(entry)
+    if entry.bug and entry.right:
+        del plain["skipped"], plain["not_run"]
+    return {key: value for key, value in plain.items() if value not in ((), "")} | {"bug": entry.bug}
+
+
 def summary(done: list[Run]) -> str:
     """A line a bug: how many runs ended as expected, of those that could be run."""
     lines = []
@@ -235,6 +280,15 @@ def summary(done: list[Run]) -> str:
         scripts = len({entry.script for entry in of_kind})
         cut = f", {len(of_kind) - len(decided)} cut short" if len(decided) < len(of_kind) else ""
         lines.append(f"{bug or 'sound'}: {right} of {len(decided)} as expected ({scripts} scripts{cut})")
+    twins = Counter((entry.bug, entry.script) for entry in done if entry.bug and entry.reached)
+    named = Counter((entry.bug, entry.script) for entry in done if entry.bug and entry.right)
+    tenths = [key for key, of in twins.items() if 10 * named[key] >= 9 * of]
+    lines.append(f"{len(tenths)} of {len(twins)} twins named in nine of ten seeds, or more")
+    lines += [
+        f"{bug}, {script}: {named[bug, script]} of {of}"
+        for (bug, script), of in twins.items()
+        if (bug, script) not in tenths
+    ]
     sound = [entry for entry in done if not entry.bug and entry.reached]
     for code in sorted(
         {why.split()[1] for entry in sound for why in entry.skipped if why.startswith("rule ")}
@@ -254,7 +308,10 @@ def summary(done: list[Run]) -> str:
 @click.option("--jobs", default=1, show_default=True)
 @click.option("--budget", default=600.0, show_default=True)
 @click.option("--again", is_flag=True, help="Also what has been done already.")
-def main(words: tuple[str, ...], seeds: int, bugs: str, jobs: int, budget: float, again: bool) -> None:
+@click.option("--whole", is_flag=True, help="All experiments of twins, too, at once.")
+def main(
+    words: tuple[str, ...], seeds: int, bugs: str, jobs: int, budget: float, again: bool, whole: bool
+) -> None:
     """Print a line a run and the sums; write all of it."""
     chosen = {"none": ("",), "all": ("", *BUGS)}.get(bugs) or tuple(bugs.split(","))
     known = json.loads(RESULTS.read_text(encoding="utf-8"))["runs"] if RESULTS.exists() else []
@@ -268,14 +325,15 @@ def main(words: tuple[str, ...], seeds: int, bugs: str, jobs: int, budget: float
     done = {(entry["script"], entry["seed"], entry["bug"]): Run(**entry) for entry in fields}
     todo = [key for key in wanted(words, seeds, chosen) if again or key not in done]
     with ProcessPoolExecutor(jobs, initializer=_begin) as pool:
-        for future in as_completed([pool.submit(run, *key, budget) for key in todo]):
+        for future in as_completed([pool.submit(run, *key, budget, whole=whole) for key in todo]):
             entry = future.result()
             done[entry.script, entry.seed, entry.bug] = entry
             click.echo(entry.line())
             RESULTS.parent.mkdir(exist_ok=True)
-            runs = [asdict(done[key]) for key in sorted(done)]
-            content = {"summary": summary([*done.values()]).splitlines(), "runs": runs}
-            RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            # A line a run.
+            runs = ",\n".join(json.dumps(_kept(done[key])) for key in sorted(done))
+            sums = json.dumps(summary([*done.values()]).splitlines(), indent=1)
+            RESULTS.write_text(f'{{"summary": {sums},\n"runs": [\n{runs}\n]}}\n', encoding="utf-8")
     click.echo(summary([*done.values()]))
 
 
