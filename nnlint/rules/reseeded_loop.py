@@ -29,18 +29,18 @@ RESTORES = (
 SAME = frozenset(
     {"const", "getattr", "param", "free", "add", "mul", "getitem", "join", "builtins.int", "sub"}
 )
+# What each turn of some loop gets, though the value that stands for it is older.
+TURNS = frozenset({"index", "element", "item", "item_of", "part", "phi", "batch", "batch_item"})
 
 
 class ReseededLoop(Rule):
     words = ("seed",)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
-        if any(True for _ in script.calls_of(*RESTORES)):
-            return
         told: set[int] = set()
         for call in script.calls_of(*TORCH, *OTHERS):
             seed = call.args[0] if call.args else call.kwargs.get("seed")
-            if seed is None or call.node is None or call.frame is None:
+            if seed is None or call.node is None or call.frame is None or _restored(script, call.frame):
                 continue
             found = self._in_item(call.frame, seed) or self._in_loop(script, call, call.frame, seed)
             if found is None:
@@ -73,12 +73,14 @@ class ReseededLoop(Rule):
         self, script: ScriptModel, call: Value, frame: Frame, seed: Value
     ) -> tuple[Frame, str] | None:
         loop = next((part for part in frame.loops() if trains_one_model(part)), None)
-        if loop is None or not _same(seed):
+        if loop is None or not _same(seed, loop):
+            return None
+        if any(other.frame is not None and other.frame.inside(loop) for other in script.calls_of(*RESTORES)):
             return None
         if call.op in OTHERS and (frame.loop() is not loop or frame.tests(until=loop)):
             return None
         for other in script.calls_of(*TORCH, *OTHERS):
-            fresh = other.args[:1] and not _same(other.args[0])
+            fresh = other.args[:1] and not _same(other.args[0], loop)
             if fresh and other.frame is not None and other.frame.inside(loop):
                 return None  # another seed for each epoch
         return loop, (
@@ -87,8 +89,23 @@ class ReseededLoop(Rule):
         )
 
 
-def _same(seed: Value) -> bool:
-    return all(part.op in SAME or part.kind is Kind.CONST for part in seed.graph())
+def _restored(script: ScriptModel, frame: Frame) -> bool:
+    """Whether the function or module that sets the seed puts a random state back itself."""
+    home = next(iter(frame.functions()), None)
+    return any(
+        other.frame is not None and next(iter(other.frame.functions()), None) is home
+        for other in script.calls_of(*RESTORES)
+    )
+
+
+def _same(seed: Value, loop: Frame | None = None) -> bool:
+    """Whether it is the same number in each turn: what was made before the loop is."""
+    return all(
+        part.op in SAME
+        or part.kind is Kind.CONST
+        or (loop is not None and part.time < loop.start and part.op not in TURNS)
+        for part in seed.graph()
+    )
 
 
 def _place(node: cst.CSTNode, frame: Frame, until: Frame) -> cst.CSTNode:

@@ -157,7 +157,7 @@ class StepOrder(Rule):
 
 
 def _may_step(event: Event) -> bool:
-    """Whether a call that the file does not show may step: not what is done to an object without optimizer."""
+    """Whether a call that the file does not show may step: not on an object that holds no optimizer."""
     target = event.target
     return event.kind in HIDES and not (
         target is not None

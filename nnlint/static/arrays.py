@@ -191,7 +191,9 @@ def _item(shapes: Shapes, value: Value) -> Shape | None:
         return ((("split", id(call), value.const % 2),), *shape[1:]) if shape else None
     if call.op.startswith("sklearn.datasets.") and value.const in (0, 1):
         return _toy(value, call, value.const)
-    return None
+    # `q, k, v = qkv.permute(2, 0, 3, 1, 4)`: a tensor is unpacked along its first axis.
+    shape = shapes.of(call) if call.kind is Kind.TENSOR else None
+    return shape[1:] if shape else None
 
 
 def _toy(value: Value, call: Value, part: int) -> Shape | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 from planted import Mutant, Script
@@ -30,4 +31,6 @@ def plant(script: Script) -> Iterator[Mutant]:
             early = script.before(here, script.moved(step))
             yield script.mutant(script.drop(step), early, also=[here])
             yield script.mutant(script.drop(step), at=[here])
-            yield script.mutant(script.drop(here), at=[step])
+            # Without the loss, which goes with a `backward` on the same line, nobody would write the step.
+            if isinstance(back.bound["_l"], ast.Name):
+                yield script.mutant(script.drop(here), at=[step])
