@@ -25,7 +25,8 @@ class Source:
     belongs to which sample depends on the data), "packed" (rows of a packed sequence, as the lengths have
     it),
     "parts" (`parts`, one after the other). `base` is the axis that was read by the index whose numbers are of
-    the node and output `index`.
+    the node and output `index`. `rows`: how many rows each step of a packed sequence has, () where that is
+    not known; they are of the first samples along `base`.
     """
 
     size: int
@@ -34,6 +35,7 @@ class Source:
     parts: tuple[Axis, ...] = ()
     base: Axis | None = None
     index: tuple[int, int] | None = None
+    rows: tuple[int, ...] = ()
 
     @property
     def told(self) -> bool:
@@ -265,9 +267,10 @@ class Call:
         parts: tuple[Axis, ...] = (),
         base: Axis | None = None,
         index: tuple[int, int] | None = None,
+        rows: tuple[int, ...] = (),
     ) -> int:
         """The number of a source; the same key gives the same one."""
-        return self.flow.source(Source(length, how, self.index, parts, base, index), key)
+        return self.flow.source(Source(length, how, self.index, parts, base, index, rows), key)
 
 
 def refs(arguments: Iterable[Argument]) -> Iterable[Ref]:

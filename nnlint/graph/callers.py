@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from nnlint.capture.watch import is_library
 
@@ -46,6 +47,16 @@ def held_as(tensor: torch.Tensor) -> str:
                         return name
         frame = frame.f_back  # type: ignore[assignment]
     return ""
+
+
+def packs_sequences() -> bool:
+    """Whether `pack_padded_sequence` of torch is at work."""
+    frame = sys._getframe(1)
+    while frame is not None and _kind(frame.f_code.co_filename) != "user":
+        if frame.f_code is pack_padded_sequence.__code__:
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
 
 
 @cache

@@ -14,13 +14,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from nnlint.capture.plan import Place
 from nnlint.capture.watch import user_place
 from nnlint.graph import nodes
-from nnlint.graph.callers import caller, held_as
+from nnlint.graph.callers import caller, held_as, packs_sequences
 from nnlint.graph.following import following
 from nnlint.graph.named import Names
 from nnlint.graph.patterns import told
 from nnlint.graph.plain import plain
 from nnlint.graph.running import Frame, Running, found
-from nnlint.graph.schemas import Schema, schema_of
+from nnlint.graph.schemas import schema_of, tensors_in
 from nnlint.graph.values import Values, held_weakly, shares_memory
 from nnlint.graph.views import View, geometry, split_offset, stays
 
@@ -152,7 +152,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self._gradients and self._of_gradients(args, kwargs):
             # Clipping, for one.
             output = func(*args, **kwargs)
-            for tensor in _tensors(output):
+            for tensor in tensors_in(output):
                 self._keep_gradient(tensor)
             return output
         if func is torch.ops.aten.as_strided_.default and stays(*args, **kwargs):
@@ -165,14 +165,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         arguments = self._converted(args, read)
         named = self._converted(kwargs, read)
         grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in read)
-        written = _written(schema, args, kwargs)
+        written = schema.writes(args, kwargs) if schema is not None else []
         before = {id(tensor): tuple(tensor.shape) for tensor in written}
         output = func(*args, **kwargs)
         if func is torch.ops.aten._local_scalar_dense.default:
             self._escaped[arguments[0]] = None
         if schema is None:
             self.reasons[f"{func} takes functions as arguments, and is not looked into"] = None
-        results = list(_tensors(output))
+        results = list(tensors_in(output))
         if not results and not read:
             return output
         update = not torch.is_grad_enabled() and any(
@@ -185,6 +185,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         extra = [tensor for tensor in written if id(tensor) not in returned]
         node = self.graph.create_node("call_function", func, arguments, named)
         self._describe(node, results + extra, grad)
+        if func is torch.ops.aten._pack_padded_sequence.default and type(results[1]) is torch.Tensor:
+            with self.pause():
+                node.meta["rows"] = tuple(results[1].tolist())
         single = isinstance(output, torch.Tensor) and not extra
         for number, tensor in enumerate(results + extra):
             value = node if single else self._item(node, number, tensor)
@@ -254,6 +257,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _foreign(self, tensor: torch.Tensor) -> fx.Node:
         """A tensor that no recorded operator has made."""
         known = self._names.of(tensor)
+        if known is None and self.batch > 1 and tensor.shape == (self.batch,) and packs_sequences():
+            # Lengths as Python numbers, one a sample as torch asks for: a part of the batch.
+            self.input("lengths", tensor)
+            return self._node(tensor)
         if known is None and self.batch > 1 and self.batch in tensor.shape:
             # Of the batch, then, by a way that was not seen: through NumPy, or a kernel of the user's.
             why = f"a tensor of shape {list(tensor.shape)} is not made by operators"
@@ -284,7 +291,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._gradients[tensor._cdata] = held_weakly(tensor)
 
     def _of_gradients(self, args: Any, kwargs: Any) -> bool:
-        tensors = [*_tensors(args), *_tensors(list(kwargs.values()))]
+        tensors = [*tensors_in(args), *tensors_in(list(kwargs.values()))]
         return bool(tensors) and all(tensor._cdata in self._gradients for tensor in tensors)
 
     def _unseen(self, tensor: torch.Tensor, why: str, sources: Sequence[fx.Node] = ()) -> fx.Node:
@@ -356,26 +363,10 @@ def record(
     return plain(recorder)
 
 
-def _written(schema: Schema | None, args: Any, kwargs: Any) -> list[torch.Tensor]:
-    """The tensors that the operator writes to, in the order of its schema."""
-    tensors: list[torch.Tensor] = []
-    for number, name in schema.written if schema is not None else ():
-        tensors += _tensors(args[number] if number < len(args) else kwargs.get(name))
-    return tensors
-
-
 def _is_empty(node: fx.Node) -> bool:
     """Whether it gives memory that holds nothing yet."""
     schema = schema_of(node.target) if node.op == "call_function" else None
     return schema is not None and schema.empty
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _tensors(item)
 
 
 def _unwrapped(tensor: torch.Tensor) -> torch.Tensor:

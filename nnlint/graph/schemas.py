@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -25,6 +26,22 @@ class Schema:
     reads: bool
     reshapes: bool
     empty: bool
+
+    def writes(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
+        """The tensors of a call that it writes to, in the order of the schema."""
+        found: list[torch.Tensor] = []
+        for number, name in self.written:
+            found += tensors_in(args[number] if number < len(args) else kwargs.get(name))
+        return found
+
+
+def tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """All those in an argument or a result."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from tensors_in(item)
 
 
 @cache

@@ -30,19 +30,17 @@ def answers(case: Case) -> tuple[Any, list[Any], list[list[torch.Tensor]]]:
     return flow, values, moved(case)
 
 
-def check_clean(case: Case, unknown: bool = False) -> None:
+def check_clean(case: Case) -> None:
     flow, values, twin = answers(case)
     assert contradictions(case, flow, values, twin) == []
     assert flow.unknown == {}
     assert [value.mixed for value in values] == [0] * len(values)
-    if not unknown:
-        assert all(value.known and value.places() for value in values)
+    assert all(value.known and value.places() for value in values)
 
 
 @pytest.mark.parametrize("name", CLEAN)
 def test_a_clean_model_holds_its_samples_apart(name: str) -> None:
-    # Lengths as Python numbers become a tensor that no operator has made.
-    check_clean(CLEAN[name](), unknown=name in ("packed_lstm", "packed_and_padded_again"))
+    check_clean(CLEAN[name]())
 
 
 @pytest.mark.slow

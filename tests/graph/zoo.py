@@ -191,19 +191,42 @@ def cells() -> Case:
     )
 
 
-@clean
-def packed_lstm() -> Case:
-    def run(net: Any, x: torch.Tensor) -> torch.Tensor:
-        lengths = torch.tensor([3, 7, 5, 2, 6])
-        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-        out, _ = pad_packed_sequence(net.lstm(packed)[0], batch_first=True)
-        return net.out(out)
+def _packed(
+    lengths: Callable[[torch.Tensor], Any], first: bool = True, sort: bool = True, **more: Any
+) -> Case:
+    """A recurrent layer over packed sequences, whose lengths come in one of many ways."""
 
-    return case(
-        "packed lstm",
-        Body(run, lstm=nn.LSTM(4, 6, batch_first=True), out=nn.Linear(6, 2)),
-        torch.randn(N, 7, 4),
-    )
+    def run(net: Any, x: torch.Tensor) -> torch.Tensor:
+        packed = pack_padded_sequence(x, lengths(x), batch_first=first, enforce_sorted=not sort)
+        return net.out(pad_packed_sequence(net.body(packed)[0], batch_first=first)[0])
+
+    wide = 12 if more.get("bidirectional") else 6
+    net = Body(run, body=nn.LSTM(4, 6, batch_first=first, **more), out=nn.Linear(wide, 2))
+    if first:
+        return case("packed", net, torch.randn(N, 7, 4))
+    return case("packed", net, torch.randn(7, N, 4), batch=N, place={"x0": 1})
+
+
+@clean
+def packed_by_numbers() -> Case:
+    # As a collate function gives them.
+    return _packed(lambda _: [3, 7, 5, 2, 6], bidirectional=True)
+
+
+@clean
+def packed_in_order() -> Case:
+    return _packed(lambda _: [7, 7, 4, 4, 1], first=False, sort=False, num_layers=2)
+
+
+@clean
+def packed_by_a_mask() -> Case:
+    # As many steps as are not padding, of which there is none here.
+    return _packed(lambda x: (x[..., 0] < 9).sum(1).cpu())
+
+
+@clean
+def packed_by_a_list() -> Case:
+    return _packed(lambda x: (x[..., 0] < 9).sum(1).tolist())
 
 
 @clean
@@ -465,6 +488,20 @@ def sample_by_sample() -> Case:
         )
 
     return case("loop", Body(run, lin=nn.Linear(4, 3)), torch.randn(N, 4))
+
+
+@clean
+def constants_beside_a_sample() -> Case:
+    # A row of constants beside each sample's own, and the samples that are left beside those that are gone.
+    def run(net: Any, x: torch.Tensor) -> Any:
+        rows = [torch.cat([net.token, net.lin(row)[None]]).mean(0) for row in x]
+        scores = [torch.stack([net.lin(row).sum(), net.token.sum()]).softmax(0) for row in x]
+        h = net.lin(x)
+        return torch.stack(rows), torch.stack(scores), torch.cat([h[:3], torch.zeros(N - 3, 3)]) + h
+
+    net = Body(run, lin=nn.Linear(4, 3))
+    net.token = nn.Parameter(torch.randn(1, 3))
+    return case("constants", net, torch.randn(N, 4))
 
 
 @clean

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
+from nnlint.graph import packed
 from nnlint.graph.axes import (
     Axis,
     Factor,
@@ -106,6 +107,17 @@ def along(call: Call, values: list[Value], place: int, parts: list[Axis]) -> Val
     pins = [value.pinned for value in values]
     axis: Axis
     points, counts = _points(call, values, parts)
+    if len(set(pins)) > 1 and (any(map(carries, parts)) or _begins(call, pins)):
+        # Single samples beside several: the samples of the axis.
+        single = [
+            len(pin) == 1 and not part and not value.follows
+            for value, part, pin in zip(values, parts, pins, strict=True)
+        ]
+        parts = [
+            packed.pinned(part, next(iter(pin)) if one else None)
+            for part, pin, one in zip(parts, pins, single, strict=True)
+        ]
+        pins = [frozenset() if one else pin for pin, one in zip(pins, single, strict=True)]
     if points is not None:
         parts = [_owned(value, part, points) for value, part in zip(values, parts, strict=True)]
     if len(values) == 1:
@@ -178,12 +190,12 @@ def _of_parts(call: Call, parts: list[Axis], length: int) -> Axis:
     """Several copies of one axis, the parts of one that was cut, or a new source."""
     if all(same(part, parts[0]) for part in parts):
         return joined((Factor(len(parts)), *parts[0]))
-    for factor, entry in _packed(call, length):
-        if all(same(part, cut[0]) for part in parts if (cut := sliced(entry, 0, size(part))) is not None):
-            return (factor,)
+    if (rows := packed.joined(call.flow.sources, parts)) is not None:
+        return rows
     whole: Axis | None = parts[0]
     for part in parts[1:]:
         whole = followed_by(whole, part) if whole is not None else None
+    whole = whole or _filled_up(call, parts)
     if whole is not None:
         return whole
     data = any(
@@ -196,13 +208,34 @@ def _of_parts(call: Call, parts: list[Axis], length: int) -> Axis:
     return (Factor(length, call.source("data" if data else "parts", ("cat", key), length, tuple(parts))),)
 
 
-def _packed(call: Call, length: int) -> list[tuple[Factor, Axis]]:
-    """The rows of packed sequences of that length."""
-    return [
-        (Factor(length, number), source.base)
-        for number, source in enumerate(call.flow.sources)
-        if source.how == "packed" and source.size == length and source.base is not None
-    ]
+def _begins(call: Call, pins: list[frozenset[tuple[int, int]]]) -> bool:
+    """Whether a layer of torch goes back through a packed sequence, and the longest is no longer alone."""
+    bases = {
+        factor.source
+        for source in call.flow.sources
+        if source.how == "packed"
+        for factor in source.base or ()
+    }
+    told = [next(iter(pin)) for pin in pins if len(pin) == 1]
+    return not call.node.own and len(told) == 1 and told[0][1] == 0 and told[0][0] in bases
+
+
+def _filled_up(call: Call, parts: list[Axis]) -> Axis | None:
+    """Samples with positions beside them that are of none, as those of the samples that are not there.
+
+    What depends on no sample may be said to depend on any.
+    """
+    numbered = [place for place, part in enumerate(parts) if carries(part)]
+    if len(numbered) != 1 or len(parts[numbered[0]]) != 1:
+        return None
+    (factor,) = parts[numbered[0]]
+    before = sum(map(size, parts[: numbered[0]]))
+    total = sum(map(size, parts))
+    first = factor.offset - before * factor.stride
+    last = first + (total - 1) * factor.stride
+    if factor.source is None or first < 0 or last >= call.flow.sources[factor.source].size:
+        return None
+    return (factor._replace(size=total, offset=first),)
 
 
 @rule("repeat", "tile", always=True)

@@ -101,7 +101,9 @@ def pack(call: Call) -> tuple[Value, ...]:
     if not carries(samples):
         return (call.plain(call.node.shapes[0]), Value(plain(call.node.shapes[1])))
     length = call.shape[0]
-    number = call.source("packed", (tuple(factor[:4] for factor in samples), length), length, base=samples)
+    rows = call.arg("rows") or ()
+    key = (tuple(factor[:4] for factor in samples), length, rows)
+    number = call.source("packed", key, length, base=samples, rows=rows)
     data = value.with_axes(((Factor(length, number),), *plain(call.shape[1:])))
     return (data, Value(plain(call.node.shapes[1])))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nnlint.graph import packed
 from nnlint.graph.axes import (
     Axis,
     Factor,
@@ -35,6 +36,9 @@ def viewed(call: Call, value: Value, shape: tuple[int, ...]) -> Value:
     assert value.axes is not None
     if not value.follows:
         return value.numbers_kept(plain(shape))
+    steps = packed.stepwise(call.flow.sources, value.axes, shape)
+    if steps is not None:
+        return value.numbers_kept(steps)
     axes = regroup(value.axes, shape, call.index)
     whole = {factor for axis in value.axes for factor in axis}
     cut = {factor for axis in axes or value.axes for factor in axis if axes is None or factor not in whole}
@@ -186,13 +190,14 @@ def _part_of_parts(
     if len(axis) != 1 or axis[0].source is None or axis[0].stride != 1:
         return None
     source = call.flow.sources[axis[0].source]
-    if source.how == "packed" and source.base is not None and length <= size(source.base):
-        # One step of a packed sequence: the samples that are that long, which come first.
-        return sliced(source.base, 0, length)
+    if source.how == "packed":
+        return packed.part(source, axis[0].offset + first, length)
     position = -axis[0].offset
     for part in source.parts:
         end = position + size(part)
         if position <= first and first + length <= end:
+            if part and part[0].size == 1 and part[0].source is not None:
+                return (), (part[0].source, part[0].offset)
             return sliced(part, first - position, length)
         position = end
     return None
