@@ -95,7 +95,7 @@ class Cells:
     def in_cells(self, finding: Finding) -> Finding:
         """A finding in the script as one in its cell, with its fix and related places."""
         related = tuple(
-            replace(other, **self._place(other.span))
+            other._replace(**self._place(other.span))
             if other.filename == finding.filename and other.cell is None
             else other
             for other in finding.related
@@ -115,7 +115,7 @@ class Cells:
             if cell.indent:
                 return None
             edits.append(Edit(_inside(cell, edit.span), edit.content, cell.number))
-        return replace(fix, edits=tuple(edits))
+        return fix._replace(edits=tuple(edits))
 
 
 def _inside(cell: Cell, span: Span) -> Span:

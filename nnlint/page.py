@@ -9,6 +9,7 @@ and the text of few: the text is read (by page_text) when it is first asked for.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import os
@@ -37,8 +38,11 @@ VALUES = {
 }
 KEYS = tuple(VALUES)
 
-# As nearly all are written: every run reads all pages.
-_FRONT = re.compile("".join(["---\n", *(f"{key}: ({value})\n" for key, value in VALUES.items()), "---\n"]))
+# As nearly all are written, and within so many bytes: every run reads the front matter of all pages.
+_FRONT = re.compile(
+    "".join(["---\n", *(f"{key}: ({value})\n" for key, value in VALUES.items()), "---\n"]).encode()
+)
+_HEAD = 1024
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -59,11 +63,17 @@ class Page:
     since: str
     sources: str
     path: Path
-    text: str = field(repr=False)
     # How many lines the front matter takes.
     rows: int = field(repr=False)
     # It is about a command, which judges no script.
     command: bool = False
+    # Its text, where that is known; else it is read when it is asked for.
+    known: str | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def text(self) -> str:
+        """All that the page says; PageError if it cannot be read."""
+        return _read(self.path) if self.known is None else self.known
 
     @cached_property
     def content(self) -> Content:
@@ -129,13 +139,11 @@ def load_pages(folder: Path | None = None) -> tuple[Page, ...]:
 @cache
 def load_page(path: Path) -> Page:
     """One page of the rule book: its front matter now, the rest when it is asked for."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise PageError(f"{path}:1: there is no such page") from None
-    except UnicodeDecodeError:
-        raise PageError(f"{path}:1: the page is not UTF-8") from None
-    return _page(text, path)
+    if match := _FRONT.match(_head(path)):
+        with contextlib.suppress(UnicodeDecodeError):
+            values = [value.decode() for value in match.groups()]
+            return _made(path, dict(zip(KEYS, values, strict=True)), len(KEYS) + 2)
+    return _page(_read(path), path)
 
 
 def parse_page(text: str, path: Path) -> Page:
@@ -146,9 +154,13 @@ def parse_page(text: str, path: Path) -> Page:
 
 
 def _page(text: str, path: Path) -> Page:
+    front, rows = _front_matter(text, path)
+    return _made(path, front, rows, text)
+
+
+def _made(path: Path, front: Mapping[str, str], rows: int, text: str | None = None) -> Page:
     if not _NAME.fullmatch(path.stem):
         raise PageError(f"{path}:1: {path.stem!r} is not a rule name: lower-case words joined by hyphens")
-    front, rows = _front_matter(text, path)
     return Page(
         code=front["code"],
         name=path.stem,
@@ -159,17 +171,38 @@ def _page(text: str, path: Path) -> Page:
         since=front["since"],
         sources=front["sources"],
         path=path,
-        text=text,
         rows=rows,
         command=front["tier"] == "command",
+        known=text,
     )
+
+
+def _head(path: Path) -> bytes:
+    """How the page begins; nothing if it cannot be read."""
+    try:
+        # Without the layers of `open`, which take most of the time.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
+        return b""
+    try:
+        return os.read(handle, _HEAD)
+    except OSError:
+        return b""
+    finally:
+        os.close(handle)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise PageError(f"{path}:1: there is no such page") from None
+    except UnicodeDecodeError:
+        raise PageError(f"{path}:1: the page is not UTF-8") from None
 
 
 def _front_matter(text: str, path: Path) -> tuple[dict[str, str], int]:
     """The key-value lines between the two `---`, and how many lines they take."""
-
-    if match := _FRONT.match(text):
-        return dict(zip(KEYS, match.groups(), strict=True)), len(KEYS) + 2
 
     def fail(row: int, why: str) -> PageError:
         return PageError(f"{path}:{row}: {why}")

@@ -5,14 +5,12 @@ Colours are written by hand: importing rich would cost a third of the time of li
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from nnlint.finding import Finding, NotRun, Related, Report, Result, Severity, Span
 from nnlint.lines import printable, split_lines
 from nnlint.page import PageError, find_pages_dir, load_page
-from nnlint.statistics import by_rule
 
 _WIDTH = 140  # longer source lines are cut around the span
 _STYLES = {
@@ -46,6 +44,8 @@ class _Text:
 
     def statistics(self) -> str:
         """A line a rule: how often, code, `[*]` if --fix can deal with some of it, name."""
+        from nnlint.statistics import by_rule
+
         counts = by_rule(self.report)
         width = max((len(str(count.count)) for count in counts), default=0)
         starred = any(count.fixable for count in counts)
@@ -208,6 +208,8 @@ def _columns(text: str) -> int:
     shown = printable(text)
     if shown.isascii():
         return len(shown)
+    import unicodedata
+
     wide = sum(unicodedata.east_asian_width(char) in "WF" for char in shown)
     return len(shown) + wide - sum(unicodedata.combining(char) != 0 for char in shown)
 
