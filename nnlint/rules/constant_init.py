@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule, Sighting, listed
 from nnlint.static.arguments import argument, constant
 from nnlint.static.flow import following
@@ -98,21 +99,27 @@ class ConstantInit(Rule):
         )
 
     def _never_filled(self, script: ScriptModel) -> Iterator[Problem]:
-        found = [fact for fact in script.facts if _uninitialised(fact)]
-        reads = script.reads if found else None
-        if reads is not None:
-            handled = reads.written | reads.words
-            found = [fact for fact in found if fact.name in reads.read and fact.name not in handled]
-        filled = _filled(script) if found else None
-        if filled is None:
+        empty = {id(fact.node): fact for fact in script.facts if _uninitialised(fact)}
+        reads = script.reads if empty else None
+        filled = _filled(script) if empty else None
+        if reads is None or filled is None:
             return
-        for fact in {id(fact.node): fact for fact in found}.values():
-            if {id(fact.value), id(fact.value.args[0])} & filled:
+        drawn = [
+            fact
+            for fact in empty.values()
+            if fact.name in reads.written or {id(fact.value), id(fact.value.args[0])} & filled
+        ]
+        trains = any(script.events_of(EventKind.STEP))
+        for fact in empty.values():
+            if fact in drawn or fact.name in reads.words or fact.name not in reads.read:
                 continue
+            beside = any(other.owner is fact.owner for other in drawn)
             yield self.problem(
                 fact.node,
                 f"`{fact.name}` is a Parameter over uninitialised memory and nothing in this file fills it: "
                 f"it starts with whatever was there; use torch.zeros, torch.randn or an nn.init function",
+                # Whoever trains a model of this file elsewhere may draw all its weights there.
+                severity=None if trains or beside else Severity.INFO,
             )
 
 

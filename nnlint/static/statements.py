@@ -11,6 +11,7 @@ from nnlint.static import torch_api
 from nnlint.static.assignments import AssignmentReader
 from nnlint.static.functions import dotted
 from nnlint.static.values import Frame, Kind, Value, join
+from nnlint.static.walk import descend
 
 # A loop over so few constant strings (`for phase in ["train", "val"]`) is read once for each.
 UNROLLED = 4
@@ -217,6 +218,8 @@ class StatementReader(AssignmentReader):
                     before.kind is Kind.SEQUENCE and before.op != "tuple"
                 ):
                     continue
+                if isinstance(before.const, bool) and _only_set_to(before.const, name, node.body):
+                    continue
                 phis[name] = variables[name] = self.phi([before])
         frame = Frame("loop", node, self.frame, self.tick(), iterable)
         self.loops.append(frame)
@@ -327,6 +330,23 @@ def _merge_modes(
         else:
             merged[key] = (None, max(mode[1], other[1]))
     return merged
+
+
+def _only_set_to(flag: bool, name: str, body: cst.CSTNode) -> bool:
+    """Whether all that the body of a loop does to a flag is to set it to what it is already."""
+    for node in descend(body):
+        targets: list[cst.CSTNode] = []
+        if isinstance(node, cst.Assign):
+            if isinstance(node.value, cst.Name) and node.value.value == str(flag):
+                continue
+            targets = [target.target for target in node.targets]
+        elif isinstance(node, (cst.AugAssign, cst.AnnAssign, cst.For, cst.NamedExpr)):
+            targets = [node.target]
+        elif isinstance(node, (cst.AsName, cst.NameItem)):
+            targets = [node.name]
+        if any(isinstance(part, cst.Name) and part.value == name for t in targets for part in descend(t)):
+            return False
+    return True
 
 
 def _common_kind(phi: Value) -> Kind:
