@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from nnlint.finding import Severity
 from nnlint.rule import Change, Draft, Problem, Replacement, Rule, Sighting
 from nnlint.static.rewrite import functional, is_method, mentions, operand
 from nnlint.static.scores import surely
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from nnlint.static.values import Value
 
 STABLE = {"softmax": "F.log_softmax", "sigmoid": "F.logsigmoid"}
+# Exactly zero where their input is, and inputs that a network computes hardly ever are.
+BY_CHANCE = frozenset({"square", "abs", "norm", "pow", "sqrt"})
 UNDERFLOW = (
     "{name} is a {op}, which underflows to exactly 0, so its logarithm is -inf and the gradient NaN; use "
     "`{stable}` on the scores instead"
@@ -49,7 +52,12 @@ class UnsafeLog(Rule):
             if taker is not None and taker.op in TO_PYTHON:
                 continue  # a number for a log line: nothing flows back
             if reaches_zero(call.args[0]):
-                yield self.problem(call.node, self._message(script, call), fix=_stable(script, call))
+                yield self.problem(
+                    call.node,
+                    self._message(script, call),
+                    fix=_stable(script, call),
+                    severity=Severity.INFO if surely(call.args[0], _hardly_ever) else None,
+                )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
         from nnlint.graph import edges
@@ -86,6 +94,19 @@ class UnsafeLog(Rule):
             if surely(call.args[0], lambda value, op=op: value.op == op):  # type: ignore[misc]
                 return UNDERFLOW.format(name=f"`{operand}`", op=op, stable=stable)
         return ZERO.format(name=f"`{operand}`", log=f"`{script.text(call.node, 40)}`")
+
+
+def _hardly_ever(value: Value) -> bool:
+    """Zero only by chance, or for scores that something holds up: the sigmoid of a flow's `s + 2`."""
+    if value.op == "sigmoid":
+        return bool(surely(value.args[0], _held_up)) if value.args else False
+    return value.op in BY_CHANCE
+
+
+def _held_up(value: Value) -> bool:
+    return value.op == "add" and any(
+        isinstance(part.const, (int, float)) and part.const >= 1 for part in value.args
+    )
 
 
 def _stable(script: ScriptModel, call: Value) -> Draft | None:
