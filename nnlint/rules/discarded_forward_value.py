@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -151,11 +152,21 @@ def _pure(value: Value, node: cst.Call) -> bool:
     name = node.func.attr.value if isinstance(node.func, cst.Attribute) else ""
     if name.endswith("_") or "out" in value.kwargs or constant(value, "inplace", False) is not False:
         return False
+    if any(isinstance(part, cst.Call) and _writes(part) for part in descend(node)):
+        return False  # `x.copy_(y).view(3)` has written before it rearranges
     layer = value.receiver
     if layer is not None and layer.kind is Kind.MODULE:
         known = layer.op.startswith("torch.nn.") and layer.op not in BATCH_NORMS | CONTAINERS
         return known and value.op == module_operation(layer.op) and value.op not in LOSSES
     return value.kind is Kind.TENSOR and value.op in PURE
+
+
+def _writes(call: cst.Call) -> bool:
+    """Whether it is called as methods are that write into their tensor: `copy_`."""
+    return (
+        isinstance(call.func, cst.Attribute)
+        and re.fullmatch(r"[a-z]\w*[a-z0-9]_", call.func.attr.value) is not None
+    )
 
 
 def _computed(value: Value) -> bool:
