@@ -35,7 +35,15 @@ def reduction(value: Value) -> str | None:
         return None
     if over is not None and not (value.op == "mean" and over.is_const(0)):
         return None
+    if any(_over_samples(part) for part in inner.graph(is_network_call)):
+        return None  # what is left of the batch are its classes or features
     return value.op if _of_samples(inner) else None
+
+
+def _over_samples(value: Value) -> bool:
+    """Whether it takes the mean or the sum over the batch's axis, and leaves others."""
+    over = argument(value, "dim") if value.op in {"mean", "sum"} else None
+    return over is not None and over.is_const(0)
 
 
 def _is_unseen_loss(value: Value) -> bool:
