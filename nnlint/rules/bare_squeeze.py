@@ -28,6 +28,8 @@ class BareSqueeze(Rule):
                 continue
             if not _feeds_loss(script, call) or _whole_batches(call) or _on_both_sides(script, call):
                 continue
+            if any(_several_batches(part) for part in call.args[0].graph()):
+                continue
             yield self.problem(
                 call.node,
                 f"`{script.text(call.node)}` also drops the batch axis when a batch holds one sample, as "
@@ -50,6 +52,14 @@ def _whole_batches(call: Value) -> bool:
         part.kind is Kind.LOADER and constant(part, "drop_last", False) is True
         for part in call.args[0].graph()
     )
+
+
+def _several_batches(value: Value) -> bool:
+    """Whether batches are put one behind the other, so that there is more than one sample."""
+    if value.op != "cat" or constant(value, "dim", 0) != 0 or not value.args:
+        return False
+    joined = value.args[0].args if value.args[0].kind is Kind.SEQUENCE else []
+    return len(joined) > 1
 
 
 def _on_both_sides(script: ScriptModel, call: Value) -> bool:
