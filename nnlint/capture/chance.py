@@ -70,7 +70,7 @@ class Loss:
 
 def loss_call(function: Callable[..., Any], args: Any, kwargs: Any) -> Loss | None:
     """The call, if it is one of a loss whose bounds can be told."""
-    if function not in _LOSSES:
+    if function not in LOSSES:
         return None
     try:
         bound = inspect.signature(function).bind(*args, **kwargs)
@@ -183,4 +183,4 @@ _PREDICTIONS: dict[str, Callable[[Loss], tuple[torch.Tensor, torch.Tensor]]] = {
     "soft_margin_loss": _sign,
     "multilabel_soft_margin_loss": _logit,
 }
-_LOSSES = frozenset(getattr(functional, name) for name in _PREDICTIONS)
+LOSSES = frozenset(getattr(functional, name) for name in _PREDICTIONS)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from nnlint.capture.chance import Loss, loss_call
+from nnlint.capture.chance import LOSSES, Loss, loss_call
 from nnlint.capture.plan import Place
 from nnlint.capture.watch import user_place
 
@@ -34,6 +34,9 @@ class LossMode(TorchFunctionMode):
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
+        if function not in LOSSES:
+            # By far the most calls: each costs as little as it can.
+            return function(*args, **kwargs) if kwargs else function(*args)
         output = function(*args, **(kwargs or {}))
         if self.on and isinstance(output, torch.Tensor) and output.requires_grad:
             call = loss_call(function, args, kwargs or {})

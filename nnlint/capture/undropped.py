@@ -20,6 +20,7 @@ _DROPOUTS = frozenset(
 _RECURRENT = frozenset({torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu})
 _ATTENTION = functional.scaled_dot_product_attention
 _HEADS = functional.multi_head_attention_forward
+_HEARD = _DROPOUTS | _RECURRENT | {_ATTENTION, _HEADS}
 
 
 class UndroppedMode(TorchFunctionMode):
@@ -28,6 +29,8 @@ class UndroppedMode(TorchFunctionMode):
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
+        if function not in _HEARD:
+            return function(*args, **kwargs) if kwargs else function(*args)
         kwargs = kwargs or {}
         if function in _DROPOUTS:
             return kwargs["input"] if "input" in kwargs else args[0]

@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _SingleProcessDataLoaderIter
 
+from nnlint.capture.aside import Aside
 from nnlint.capture.plan import Place
 
 
@@ -115,7 +116,7 @@ class Watch:
         DataLoader.__iter__ = lambda loader: Batches(self, loader)  # type: ignore[assignment,method-assign,return-value]
         self.hear_calls()
         backward, grad, build = torch.autograd.backward, torch.autograd.grad, Optimizer.__init__
-        load = DataLoader.__init__
+        load, aside = DataLoader.__init__, Aside()
 
         def watched_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
             # While calls of functions are watched, torch calls this a second time for the same backward.
@@ -123,6 +124,8 @@ class Watch:
                 backward(tensors, *args, **kwargs)
                 return
             self._differentiating = True
+            # A step that has raised has left them down.
+            aside.back()
             try:
                 self.listener.backward(_tuple(tensors))
                 backward(tensors, *args, **kwargs)
@@ -155,8 +158,17 @@ class Watch:
         torch.autograd.grad = watched_grad
         Optimizer.__init__ = watched_build  # type: ignore[assignment,method-assign]
         DataLoader.__init__ = watched_load  # type: ignore[assignment,method-assign]
-        register_optimizer_step_pre_hook(lambda optimizer, _, __: self.listener.stepping(optimizer))
-        register_optimizer_step_post_hook(lambda optimizer, _, __: self.listener.stepped(optimizer))
+
+        def stepping(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            aside.take(optimizer, args, kwargs)
+            self.listener.stepping(optimizer)
+
+        def stepped(optimizer: Optimizer, _: tuple[Any, ...], __: dict[str, Any]) -> None:
+            self.listener.stepped(optimizer)
+            aside.back()
+
+        register_optimizer_step_pre_hook(stepping)
+        register_optimizer_step_post_hook(stepped)
 
     def hear_calls(self) -> None:
         """Hear the script's calls of modules from now on."""
