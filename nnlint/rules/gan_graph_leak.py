@@ -63,6 +63,8 @@ class GanGraphLeak(Rule):
                 if kept is None:
                     continue
                 critic, output = found
+                if any(surely_reaches(arg, turn.inside) for arg in output.args):
+                    continue  # its own gradient runs through the rival
                 carrier = next((arg for arg in critic.args if surely_reaches(arg, inside)), output)
                 if _wanted(script, backward, critic, carrier, kept):
                     continue

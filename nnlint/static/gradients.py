@@ -31,6 +31,7 @@ OPAQUE = frozenset({
     "call", "param", "free", "getattr", "element", "item", "module_call", "?", "star", "yield", "unknown",
     "gradient", "grad", "apply", "module_item", "parameter", "string", "format", "exception", "super",
     "key", "alias", "lambda",
+    "sample",  # of torch's distributions without a graph, of others with one
 })  # fmt: skip
 
 
