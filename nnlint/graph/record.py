@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nnlint.capture.plan import Place
@@ -278,7 +279,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if known is not None:
             node.meta.update(module=known.owner, root=known.root)
         if kind != "parameter" and type(tensor) is torch.Tensor:
-            with self.pause():
+            # Of its numbers, also where all that is computed is on tensors without any.
+            with self.pause(), no_dispatch():
                 node.meta.update(told(tensor, kind == "constant"))
         self.values.new(tensor, node)
         return node

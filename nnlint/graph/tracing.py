@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -70,9 +70,9 @@ class Shape:
 def trace(target: str, shapes: Sequence[str]) -> Graph:
     """Record the forward of `module:Class`, `file.py:Class` or `module:Class(arguments)`.
 
-    On tensors without memory first, as torch.export does; with real ones where the model asks for numbers.
-    Where no size is N, the first of each is, if they agree. N becomes a number that no other axis has, or,
-    if the model refuses that, what was given.
+    On tensors without memory, as torch.export does it, if the model does not ask for their numbers: it may
+    need some while it is built, or in its forward. Where no size is N, the first of each is, if they agree.
+    N becomes a number that no other axis has, or, if the model refuses that, what was given.
     """
     build = _builder(target)
     inputs = [Shape.read(text) for text in shapes]
@@ -81,22 +81,36 @@ def trace(target: str, shapes: Sequence[str]) -> Graph:
         given = inputs[0].sizes[0]
         inputs = [replace(shape, sizes=(0, *shape.sizes[1:])) for shape in inputs]
     logging.getLogger("torch._subclasses.fake_tensor").setLevel(logging.CRITICAL)
-    for samples, mode in itertools.product((0, given) if given else (0,), (FakeTensorMode, nullcontext)):
-        found = _attempt(build, inputs, samples, mode())
+    for samples, way in itertools.product((0, given) if given else (0,), _WAYS):
+        found = _attempt(build, inputs, samples, *way())
         if isinstance(found, Graph):
             return found
     text = " ".join(f"{type(found).__name__}: {found}".split())
     raise TraceError(f"{target} cannot be called with these shapes: {text[:300]}")
 
 
+def _imagined() -> tuple[Mode, Mode]:
+    mode = FakeTensorMode()
+    return mode, mode
+
+
+# How a model is built, and how it runs: the numbers of neither, of the model only, of both.
+Mode: TypeAlias = AbstractContextManager[Any]
+_WAYS: tuple[Callable[[], tuple[Mode, Mode]], ...] = (
+    _imagined,
+    lambda: (nullcontext(), FakeTensorMode(allow_non_fake_inputs=True)),
+    lambda: (nullcontext(), nullcontext()),
+)
+
+
 def _attempt(
-    build: Callable[[], nn.Module], inputs: Sequence[Shape], samples: int, mode: AbstractContextManager[Any]
+    build: Callable[[], nn.Module], inputs: Sequence[Shape], samples: int, building: Mode, running: Mode
 ) -> Graph | Exception:
     """The graph, or why there is none: a model may fail in any way."""
     try:
-        with mode:
-            with _unfilled() if isinstance(mode, FakeTensorMode) else nullcontext():
-                model = build()
+        with building, _unfilled() if isinstance(building, FakeTensorMode) else nullcontext():
+            model = build()
+        with running:
             return _recorded(model, inputs, samples)
     except TraceError:
         raise

@@ -35,6 +35,17 @@ class Fixed(nn.Module):
     def forward(self, x):
         return self.layer(x.view(4, 8))
 
+class Large(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, int(torch.linspace(1, 2, 2)[-1]))
+        self.register_buffer("mask", torch.ones(6, 6).tril())
+
+    def forward(self, x):
+        # More memory than there is.
+        x = x + x.new_zeros(1 << 45).sum()
+        return self.layer((x @ x.mT).masked_fill(self.mask == 1, -1e9).softmax(-1) @ x)
+
 not_a_model = 3
 """
 
@@ -70,6 +81,13 @@ def test_inputs_have_names_and_the_batch_axis_can_be_anywhere(model: str) -> Non
 
 def test_a_model_that_knows_its_batch_size_gets_it(model: str) -> None:
     assert trace(f"{model}:Fixed", ["4,8"]).batch == 4
+
+
+def test_a_model_that_is_built_of_numbers_is_run_without_any(model: str) -> None:
+    step = GraphStep(trace(f"{model}:Large", ["N,6,8"]))
+    assert step.batch_places(step.predictions[0].ref) == (0,)
+    # What it holds has numbers, all the same.
+    assert [node.arguments.get("value") for node in step.nodes if node.op == "buffer"] == ["past"]
 
 
 @pytest.mark.parametrize(
