@@ -43,13 +43,15 @@ class InPlaceOnGraph(Rule):
         if not found:
             return
         trained = _behind(_trained(script))
-        reaching = trained | _behind(_results(script))
+        in_forward = trained | _behind(_results(script))
         seen: set[int] = set()
         for write in found:
             tensors = write.tensors()
             if id(write.node) in seen or not tensors:
                 continue
             problem = None
+            # What a forward gives may be trained elsewhere; what this file makes of it is seen.
+            reaching = trained if forward_of(write.frame) is None else in_forward
             if all(id(part) in reaching and _recorded(part) for part in tensors):
                 problem = self._kept_result(script, write, tensors)
             if problem is None and not write.hidden and len(tensors) == 1:
