@@ -30,6 +30,8 @@ KEEP_INPUT = (
     "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
     "batch_norm", "layer_norm", "group_norm",
 )  # fmt: skip
+# Their other arguments are positions.
+PICKS = frozenset({"gather", "index_select", "take_along_dim", "embedding"})
 FAILS = "`backward()` then fails with “modified by an inplace operation”"
 # A score this low gets no weight from softmax, and so no gradient, whoever knows of the write.
 MASKED = 1e3
@@ -160,10 +162,18 @@ def _trained(script: ScriptModel) -> list[Value]:
 
 
 def _results(script: ScriptModel) -> list[Value]:
-    """What a `forward` gives, which may be trained elsewhere."""
-    return [
-        fact.value for fact in script.facts if fact.kind == "return" and forward_of(fact.frame) is not None
-    ]
+    """What the outermost `forward` gives, which may be trained elsewhere."""
+    return [fact.value for fact in script.facts if fact.kind == "return" and _outermost(fact.frame)]
+
+
+def _outermost(frame: Frame) -> bool:
+    forward = forward_of(frame)
+    functions = list(frame.functions())
+    return (
+        forward is not None
+        and functions[0] is forward
+        and not any(function.name == "forward" for function in functions[1:])
+    )
 
 
 def _behind(ends: list[Value]) -> set[int]:
@@ -175,7 +185,7 @@ def _behind(ends: list[Value]) -> set[int]:
         if id(value) not in found:
             found.add(id(value))
             if not _cut(value):
-                stack.extend(value.made_from())
+                stack.extend(value.args[:1] if value.op in PICKS else value.made_from())
     return found
 
 

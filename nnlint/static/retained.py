@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from nnlint.static import torch_api
+from nnlint.static.splits import loaders_behind
 from nnlint.static.values import EventKind, Fact, Frame, Kind, Value
 
 if TYPE_CHECKING:
@@ -118,11 +119,23 @@ def _read_again(script: ScriptModel, kept: Value, append: Value) -> bool:
 
 
 def _step_loop(frame: Frame) -> Frame | None:
-    """The innermost loop around that back-propagates."""
-    for loop in frame.loops():
-        if any(event.kind is EventKind.BACKWARD for event in loop.events):
-            return loop
+    """The innermost loop around that back-propagates, and whose turns are not parts of one batch's step."""
+    loops = list(frame.loops())
+    for place, loop in enumerate(loops):
+        outer = loops[place + 1 :]
+        if not _has(loop, EventKind.BACKWARD):
+            continue
+        if not _has(loop, EventKind.STEP) and any(_has(other, EventKind.STEP) for other in outer):
+            continue
+        batches = [loader for other in outer for loader in loaders_behind(other.value)]
+        if batches and all(loader in batches for loader in loaders_behind(loop.value)):
+            continue
+        return loop
     return None
+
+
+def _has(loop: Frame, kind: EventKind) -> bool:
+    return any(event.kind is kind for event in loop.events)
 
 
 def _carried(before: Value, after: Value, loop: Frame) -> bool:
