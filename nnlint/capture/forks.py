@@ -6,6 +6,7 @@ import os
 import signal
 
 from nnlint.capture.event_files import silence_writers
+from nnlint.capture.services import stay_the_same
 
 
 def fork() -> tuple[int, int]:
@@ -15,6 +16,7 @@ def fork() -> tuple[int, int]:
     if pid == 0:
         os.close(reading)
         silence_writers()
+        stay_the_same()
         return 0, writing
     os.close(writing)
     return pid, reading

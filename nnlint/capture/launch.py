@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from nnlint.capture import script
 from nnlint.capture.channel import Channel
 from nnlint.capture.plan import Plan, from_json
+from nnlint.capture.services import switch_off
 from nnlint.capture.shelter import jail, ways
 
 if TYPE_CHECKING:
@@ -31,22 +32,6 @@ _RANKS = (
     "environment variable WORLD_SIZE",
 )
 
-# Services that would report a run which is none, and windows that would wait for somebody.
-_QUIET = {
-    "WANDB_MODE": "disabled",
-    "WANDB_SILENT": "true",
-    "MLFLOW_TRACKING_URI": "file:///dev/shm/mlruns",
-    # Without it, MLflow 3 refuses folders.
-    "MLFLOW_ALLOW_FILE_STORE": "true",
-    "COMET_MODE": "disabled",
-    "NEPTUNE_MODE": "debug",
-    "CLEARML_OFFLINE_MODE": "1",
-    "SWANLAB_MODE": "disabled",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "MPLBACKEND": "Agg",
-    "PYTHONDONTWRITEBYTECODE": "1",
-}
-
 
 def main() -> NoReturn:
     """Read what to do from the environment, and do it."""
@@ -56,8 +41,7 @@ def main() -> NoReturn:
     if channel.abandoned():
         # nnlint has ended while this process began, which the kernel could not yet have told.
         os._exit(0)
-    os.environ.update(_QUIET)
-    sys.dont_write_bytecode = True
+    switch_off()
     request = plan.request
     if request.cpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -78,8 +62,9 @@ def _run(plan: Plan, channel: Channel, branch: Callable[[str], None]) -> NoRetur
         channel.send("end", f"torch cannot be imported ({error}): pip install 'nnlint[run]'")
         os._exit(0)
     seed(plan.seed)
-    # Our own name and options are not the script's business.
-    sys.path[:] = [entry for entry in sys.path if entry]
+    # `python -m nnlint.capture.launch` has put the working directory first; `python SCRIPT` does not.
+    if sys.path and sys.path[0] in ("", str(Path.cwd())) and not getattr(sys.flags, "safe_path", False):
+        del sys.path[0]
     if plan.request.trace:
         _trace(plan, channel)
     if plan.request.ranks:

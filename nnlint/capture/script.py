@@ -5,11 +5,17 @@ from __future__ import annotations
 import ast
 import asyncio
 import builtins
+import contextlib
 import importlib.util
 import inspect
+import io
+import linecache
+import os
 import sys
+import tokenize
 import types
 from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -38,7 +44,13 @@ def run(request: Request) -> None:
             # As in Jupyter, there is no `__file__`.
             _execute(_notebook(path, target, constants), {"display": _display, "get_ipython": _Shell})
         else:
-            _execute([_compile(_read(path), target, constants)], {"__file__": target})
+            source = _read(path)
+            code = _compile(source, target, constants)
+            _remember(target, source)
+            # As Python does, absolute: scripts change folders and look for what lies beside them.
+            full = os.path.abspath(target)  # noqa: PTH100 (the name through a link stays)
+            loader = SourceFileLoader("__main__", full)
+            _execute([code], {"__file__": full, "__loader__": loader, "__cached__": None})
 
 
 def _run_module(name: str, arguments: tuple[str, ...], constants: _Constants) -> None:
@@ -59,12 +71,20 @@ def _run_module(name: str, arguments: tuple[str, ...], constants: _Constants) ->
     if code is None:
         raise ScriptError(f"module `{name}` has no Python code to run")
     sys.argv = [spec.origin, *arguments]
-    _execute([code], {"__file__": spec.origin, "__package__": spec.parent, "__spec__": spec})
+    names = {
+        "__package__": spec.parent,
+        "__spec__": spec,
+        "__loader__": spec.loader,
+        "__cached__": spec.cached,
+    }
+    _execute([code], {"__file__": spec.origin, **names})
 
 
 def _execute(codes: list[types.CodeType], names: dict[str, Any]) -> None:
     main = types.ModuleType("__main__")
-    main.__dict__.update({"__builtins__": builtins, "__package__": None, "__spec__": None, **names})
+    main.__dict__.update(
+        {"__builtins__": builtins, "__package__": None, "__spec__": None, "__annotations__": {}, **names}
+    )
     # Pickle, multiprocessing and `import __main__` must find the script there, not us.
     sys.modules["__main__"] = main
     for code in codes:
@@ -72,6 +92,14 @@ def _execute(codes: list[types.CodeType], names: dict[str, Any]) -> None:
             asyncio.run(eval(code, main.__dict__))
         else:
             exec(code, main.__dict__)
+
+
+def _remember(target: str, source: bytes) -> None:
+    """Have its lines found by the name that its code bears, wherever the script goes."""
+    with contextlib.suppress(SyntaxError, UnicodeDecodeError):
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+        lines = io.TextIOWrapper(io.BytesIO(source), encoding).read().splitlines(keepends=True)
+        linecache.cache[target] = (len(source), None, lines, target)
 
 
 def _read(path: Path) -> bytes:

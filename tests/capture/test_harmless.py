@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import select
+import socket
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from nnlint.capture.plan import Request
+from nnlint.capture.plan import Continuation, Request
 from nnlint.capture.supervise import capture
 
 # What a training loop looks like around the lines that write; continuations run it side by side.
@@ -76,6 +78,10 @@ WRITES[LIBRARIES] = "".join(
 )
 
 
+# All that the script does after its first step.
+REST = Continuation("rest", "none", 100, 100)
+
+
 def _state(folder: Path) -> dict[str, tuple[str, int, int]]:
     """Every path below a folder with its content's hash, mode and time."""
     found = {}
@@ -110,3 +116,70 @@ def test_a_run_leaves_every_file_as_it_was(way: str, shelter: str, tmp_path: Pat
     assert _state(tmp_path) == before
     for folder in (Path.home(), Path(tempfile.gettempdir()), Path("/dev/shm")):
         assert not (folder / "nnlint-was-here").exists()
+
+
+# What reports elsewhere is told to do so in every way that a script has.
+TRACKED = """
+import os
+os.environ["WANDB_MODE"], os.environ["MLFLOW_TRACKING_URI"] = "online", "{address}"
+import mlflow, pandas, torch, wandb
+from torch.utils.tensorboard import SummaryWriter
+mlflow.set_tracking_uri("{address}")
+mlflow.set_experiment("trial")
+mlflow.start_run()
+mlflow.log_params({{"rate": 0.1}})
+wandb.login(key="k" * 40)
+wandb.init(project="trial", mode="online", dir="wandb-here")
+writer, losses = SummaryWriter(), []
+model = torch.nn.Linear(3, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for step in range(4):
+    optimizer.zero_grad()
+    loss = model(torch.randn(8, 3)).pow(2).mean()
+    loss.backward()
+    optimizer.step()
+    losses.append(loss.item())
+    writer.add_scalar("loss", loss.item(), step)
+    writer.flush()
+    wandb.log({{"loss": loss.item()}})
+    mlflow.log_metric("loss", loss.item(), step)
+    table = pandas.DataFrame({{"loss": losses}})
+    table.to_csv("losses.csv", index=False)
+    table.to_pickle("losses.pkl")
+    assert pandas.read_csv("losses.csv").loss.size == pandas.read_pickle("losses.pkl").loss.size == step + 1
+torch.save(model.state_dict(), "model.pt")
+mlflow.log_artifact("model.pt")
+wandb.save("model.pt")
+(run,) = mlflow.MlflowClient("{address}").search_runs([mlflow.get_experiment_by_name("trial").experiment_id])
+assert run.data.params == {{"rate": "0.1"}} and run.data.metrics["loss"] == losses[-1]
+assert any(name.startswith("events.out") for _, _, names in os.walk("runs") for name in names)
+mlflow.end_run()
+raise SystemExit("all was found again")
+"""
+
+
+# Importing them takes seconds: not in all three shelters, of which two redirect alike.
+@pytest.mark.afresh
+@pytest.mark.parametrize("shelter", ["namespaces", "landlock"])
+def test_tables_and_trackers_leave_nothing_and_tell_nobody(
+    shelter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("home", "temporary", "project"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    monkeypatch.chdir(tmp_path / "project")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setenv("WANDB_BASE_URL", address)
+        monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+        Path("train.py").write_text(TRACKED.format(address=address))
+        before = _state(tmp_path / "project")
+        seen = capture(Request("train.py", shelter=shelter, seconds=120), [REST])
+        assert _state(tmp_path / "project") == before
+        assert _state(tmp_path / "home") == _state(tmp_path / "temporary") == {}
+        assert select.select([server], [], [], 0)[0] == []
+    assert seen.shelter == shelter
+    assert seen.first_step is not None, (seen.not_run, seen.output)
+    assert len(seen.trajectories["rest"].steps) == 4, seen.output
+    assert seen.trajectories["rest"].ended == "the script exited with status all was found again"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.machinery
 import os
-import sys
 import types
 from collections.abc import Callable
-from importlib.abc import MetaPathFinder
+from functools import partial
 from typing import Any
+
+from nnlint.capture.shelter.imports import after_import
 
 Way = Callable[[Any, "tuple[Any, ...]"], Any]
 
@@ -49,36 +49,10 @@ def redirect_native(reading: Callable[..., Any], writing: Callable[..., Any]) ->
         "h5py.h5f": (("create", 0, fresh), ("open", 0, opened)),
         "_sqlite3": (("connect", 0, database),),
     }
-    for name in known.keys() & sys.modules.keys():
-        _replace(sys.modules[name], known[name])
-    sys.meta_path.insert(0, _Finder(known))
+    after_import({name: partial(_replace, functions) for name, functions in known.items()})
 
 
-class _Finder(MetaPathFinder):
-    """Finds nothing itself; has a module changed after it was loaded."""
-
-    def __init__(self, known: dict[str, tuple[tuple[str, int, Way], ...]]) -> None:
-        self.known = known
-
-    def find_spec(
-        self, fullname: str, path: Any, target: types.ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname not in self.known:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is None or spec.loader is None:
-            return None
-        load = spec.loader.exec_module
-
-        def load_and_replace(module: types.ModuleType) -> None:
-            load(module)
-            _replace(module, self.known[fullname])
-
-        spec.loader.exec_module = load_and_replace  # type: ignore[method-assign]
-        return spec
-
-
-def _replace(module: types.ModuleType, functions: tuple[tuple[str, int, Way], ...]) -> None:
+def _replace(functions: tuple[tuple[str, int, Way], ...], module: types.ModuleType) -> None:
     for dotted, position, way in functions:
         owner: Any = module
         *outer, name = dotted.split(".")
