@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 FILE = Path(__file__).with_name("verdicts.jsonl")
 
@@ -39,16 +40,37 @@ class Key:
 
 
 @dataclass(frozen=True)
+class Unseen:
+    """What a round on code that no rule had seen found with one key: the severity that it had on that day,
+    and how many findings got which verdict (a line may stand in a file several times)."""
+
+    round: int
+    severity: str
+    counts: dict[Verdict, int]
+
+    def row(self) -> dict[str, Any]:
+        counts = {verdict.value: count for verdict, count in self.counts.items()}
+        return {"round": self.round, "severity": self.severity, **counts}
+
+    @classmethod
+    def read(cls, row: dict[str, Any]) -> Unseen:
+        counts = {Verdict(key): int(row[key]) for key in row if key not in ("round", "severity")}
+        return cls(int(row["round"]), str(row["severity"]), counts)
+
+
+@dataclass(frozen=True)
 class Review:
     """A verdict and its reason in one line."""
 
     key: Key
     verdict: Verdict
     reason: str
+    unseen: Unseen | None = None
 
     def line(self) -> str:
         """Its line of verdicts.jsonl."""
-        return json.dumps({**vars(self.key), "verdict": self.verdict.value, "reason": self.reason})
+        row = {**vars(self.key), "verdict": self.verdict.value, "reason": self.reason}
+        return json.dumps({**row, "unseen": self.unseen.row()} if self.unseen else row)
 
 
 def line_hash(line: str) -> str:
@@ -73,7 +95,8 @@ def _read(file: Path) -> Iterator[tuple[int, Review]]:
         try:
             row = json.loads(text)
             verdict, reason = Verdict(row.pop("verdict")), row.pop("reason").strip()
-            review = Review(Key(**row), verdict, reason)
+            unseen = Unseen.read(row.pop("unseen")) if "unseen" in row else None
+            review = Review(Key(**row), verdict, reason, unseen)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise VerdictError(f"{file.name}:{number}: {error}") from None
         if not reason:
@@ -90,10 +113,10 @@ class Tally:
     false: int = 0
     debatable: int = 0
 
-    def add(self, verdict: Verdict | None) -> None:
-        self.findings += 1
+    def add(self, verdict: Verdict | None, times: int = 1) -> None:
+        self.findings += times
         if verdict:
-            setattr(self, verdict.value, getattr(self, verdict.value) + 1)
+            setattr(self, verdict.value, getattr(self, verdict.value) + times)
 
     @property
     def reviewed(self) -> int:
@@ -107,6 +130,11 @@ class Tally:
     def precision(self) -> float | None:
         """The share of true ones; a debatable one counts as not true."""
         return self.true / self.reviewed if self.reviewed else None
+
+    @property
+    def decided(self) -> float | None:
+        """The share of true ones among those that are true or false."""
+        return self.true / (self.true + self.false) if self.true + self.false else None
 
     @classmethod
     def total(cls, tallies: Iterable[Tally]) -> Tally:
