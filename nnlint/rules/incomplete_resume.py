@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
 _OPTIMIZER = re.compile(r"optim|(?:^|_)opt(?:$|_)|solver", re.IGNORECASE)
+_SCHEDULER = re.compile(r"sched|lr", re.IGNORECASE)
 
 
 class IncompleteResume(Rule):
@@ -35,7 +36,7 @@ class IncompleteResume(Rule):
             if model is None or model.kind is not Kind.MODULE or not call.args or call.node is None:
                 continue
             found = from_file(call.args[0])
-            if found is None or _reads(found[0], _OPTIMIZER):
+            if found is None:
                 continue
             after = [
                 e
@@ -45,6 +46,10 @@ class IncompleteResume(Rule):
             if not after or any(e.time < load.time for e in after) or _in_loop(load, after):
                 continue
             missing = _missing(script, loads, after)
+            if _reads(found[0], _OPTIMIZER):
+                # Its state may be given to the optimizer in a way that the file does not show.
+                kept = _schedulers(script, loads, after)
+                missing = [] if _reads(found[0], _SCHEDULER) else kept
             if missing and _resumes(script, model, found[0], after):
                 verb, whose = ("starts", "its") if len(missing) == 1 else ("start", "their")
                 yield self.problem(
@@ -98,10 +103,13 @@ def _holds(optimizer: Value, model: Value) -> bool:
     return constructed(optimizer) and any(id(module) in ids for module in trained(optimizer))
 
 
-def _stores(save: Event, model: Value) -> bool:
-    ids = {id(part) for part in roots(model)}
+def _stores(save: Event, owner: Value) -> bool:
+    """Whether a model's, or a schedule's, state is written."""
+    ids = {id(part) for part in roots(owner)}
     return any(
-        part.op == "state_dict" and part.args and {id(root) for root in roots(part.args[0])} & ids
+        part.kind is Kind.STATE_DICT
+        and part.receiver is not None
+        and {id(root) for root in roots(part.receiver)} & ids
         for arg in save.call.args[:1]
         for part in arg.graph()
     )
@@ -115,19 +123,28 @@ def _missing(script: ScriptModel, loads: list[Event], steps: list[Event]) -> lis
         loaded = any(part.kind is Kind.OPTIMIZER and touches(part, optimizer) for part in restored)
         if not loaded and all(_has_state(part) for part in roots(optimizer)):
             found.append(script.name_of(optimizer, "the optimizer"))
-        for event in script.events_of(EventKind.SCHEDULER_STEP):
-            scheduler = event.target
-            if scheduler is None or event.call.args or event.call.kwargs or not _counts(scheduler, optimizer):
-                continue
-            if not any(part.kind is Kind.SCHEDULER for part in restored) and _in_loop(event, steps):
-                found.append(script.name_of(scheduler, "the scheduler"))
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys([*found, *_schedulers(script, loads, steps)]))
 
 
-def _counts(scheduler: Value, optimizer: Value) -> bool:
+def _schedulers(script: ScriptModel, loads: list[Event], steps: list[Event]) -> list[str]:
+    """The schedules that begin anew, where none is restored."""
+    if any(e.target is not None and e.target.kind is Kind.SCHEDULER for e in loads):
+        return []
+    optimizers = [e.target for e in steps if e.target is not None]
+    return [
+        script.name_of(event.target, "the scheduler")
+        for event in script.events_of(EventKind.SCHEDULER_STEP)
+        if event.target is not None and not event.call.args and not event.call.kwargs
+        if any(_counts(script, event.target, optimizer) for optimizer in optimizers)
+        if _in_loop(event, steps)
+    ]
+
+
+def _counts(script: ScriptModel, scheduler: Value, optimizer: Value) -> bool:
     """Whether this schedule of the optimizer starts at its first value again."""
+    saved = any(_stores(save, scheduler) for save in script.events_of(EventKind.SAVE))
     return scheduled(scheduler) and all(
-        made_by(part) != "LambdaLR"  # its function may add the epochs that are done
+        (saved or made_by(part) != "LambdaLR")  # its function may add the epochs that are done
         and "last_epoch" not in part.kwargs
         and part.args
         and touches(part.args[0], optimizer)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import argument
 from nnlint.static.splits import LOADER, loaders_behind, training_loaders
-from nnlint.static.values import Value
+from nnlint.static.values import Event, Value
 
 if TYPE_CHECKING:
     from nnlint.capture.plan import Continuation
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
 
 SAMPLER = "torch.utils.data.DistributedSampler"
-# Words of files that bring the processes' figures together, or leave that to a library.
+# Names in files that bring the processes' figures together, or leave that to a library.
 COLLECTS = re.compile(
-    rb"reduce|gather|sync(?!Batch|_batch)|torchmetrics|evaluate\.load|broadcast|[Aa]ccelerat|[Ff]abric"
-    rb"|lightning|ignite|\.prepare\(|dist\.send|dist\.recv|horovod|hvd\.|deepspeed"
+    r"reduce|gather|(?<!no_)sync(?!Batch|_batch)|torchmetrics|broadcast|accelerat|fabric|lightning|ignite"
+    r"|^(?:prepare|send|recv)$|horovod|hvd|deepspeed",
+    re.IGNORECASE,
 )
+IMPORT = re.compile(rb"^\s*(?:from|import)\s+([\w., ]+)", re.MULTILINE)
 
 
 class RankUnawareEvaluation(Rule):
@@ -34,12 +36,12 @@ class RankUnawareEvaluation(Rule):
         return (SHARES,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
-        if not script.complete or COLLECTS.search(script.source.data) is not None:
+        if not script.complete or _collects(script):
             return
         trained = {id(loader) for loader in training_loaders(script)}
         for evaluation in script.evaluations:
             home, forward = evaluation.home, evaluation.forward
-            loaders = loaders_behind(home.iterable)
+            loaders = loaders_behind(home.iterable) or _comprehended(evaluation.forward)
             if home.trains or not loaders or not all(_divided(loader) for loader in loaders):
                 continue
             if id(loaders[0]) in trained or home.frame.node is None or not _counts(script, forward.call):
@@ -73,6 +75,21 @@ class RankUnawareEvaluation(Rule):
             related=((first.called, "evaluated here"),),
             evidence={"ranks": len(seen.ranks)},
         )
+
+
+def _collects(script: ScriptModel) -> bool:
+    """Whether the file may bring figures together: by what it imports, reads or calls, not what it says."""
+    imported = (line.decode("utf-8", "replace") for line in IMPORT.findall(script.source.data))
+    names = {name for line in imported for name in re.findall(r"\w+", line)}
+    if "evaluate" in names:  # Hugging Face's figures are of all processes
+        return True
+    return any(COLLECTS.search(name) for name in names | script.reads.read | script.reads.called)
+
+
+def _comprehended(forward: Event) -> list[Value]:
+    """The loaders of `sum(… for x, y in loader)` around a forward."""
+    frames = (frame for frame in forward.frame.chain() if frame.kind == "comprehension")
+    return [loader for frame in frames for loader in loaders_behind(frame.value)]
 
 
 def _divided(loader: Value) -> bool:

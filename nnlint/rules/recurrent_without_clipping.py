@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 
 ARTICLES = {"GRU": "a"}
-_CLIPPING = re.compile(r"clip\w*\s*[(=]|clamp_\(", re.IGNORECASE)
+# Not `def train(model, clip=1.0)`: a parameter may be left from what has gone.
+_CLIPPING = re.compile(r"clip\w*\s*\(|clamp_\(", re.IGNORECASE)
 
 
 class RecurrentWithoutClipping(Rule):
     words = ("LSTM", "GRU", "RNN")
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
-        if _CLIPPING.search(script.source.text):
+        if _CLIPPING.search(script.source.text) or _asked_for(script):
             return
         for found in trainings(script):
             for step in found.of(EventKind.STEP):
@@ -40,6 +41,11 @@ class RecurrentWithoutClipping(Rule):
                         f"hours of training; call `torch.nn.utils.clip_grad_norm_` before the step",
                         related=((layer.node, f"the {kind}"),),
                     )
+
+
+def _asked_for(script: ScriptModel) -> bool:
+    """Whether clipping is left to what is called: `Trainer(gradient_clip_val=1.0)`."""
+    return any("clip" in name.lower() for call in script.calls for name in call.kwargs)
 
 
 def _recurrent(module: Value, depth: int = 0) -> Value | None:

@@ -117,8 +117,12 @@ def _scan(source: list[list[Factor]], target: list[Axis | None], moved: bool) ->
                 continue
             factor = left.pop(0)
             if isinstance(factor, int):
+                ahead = source[0]
                 if not _take(source, factor):
-                    return None
+                    # Heads before positions: what comes first is named after them, and whole.
+                    later = [_expanded(other or (), source) for other in target[position + 1 :]]
+                    named_later = begun and len(ahead) == 1 and not _opaque(ahead[0]) and ahead in later
+                    return Shuffle(tuple(ahead), factor) if named_later else None
                 continue
             there = next((i for i, other in enumerate(source) if factor in other), None)
             if there is None:

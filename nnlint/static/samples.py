@@ -38,14 +38,25 @@ class Samples:
     def __init__(self, facts: list[Fact]) -> None:
         self._returns: dict[int, list[Value]] = {}  # id(__getitem__) -> what it returned
         self._read_on: dict[int, Value] = {}  # id(__getitem__) -> the data set it was read on
+        self._given_back: dict[int, list[Value]] = {}  # id(function) -> what it returned
         for fact in facts:
             if fact.kind == "return":
                 functions = fact.frame.functions()
+                if functions:
+                    self._given_back.setdefault(id(functions[0]), []).append(fact.value)
                 if functions and functions[0].name == "__getitem__" and functions[0].cls is not None:
                     self._returns.setdefault(id(functions[0]), []).append(fact.value)
                     call = next(frame.value for frame in fact.frame.chain() if frame.function is not None)
                     if call is not None and call.receiver is not None:
                         self._read_on[id(functions[0])] = call.receiver
+
+    def padded(self, item: Value) -> bool:
+        """Whether a `collate_fn` of this file pads or stacks the samples along axis 0 of this member."""
+        loader = item.args[0].args[0] if item.op == "batch_item" and item.args and item.args[0].args else None
+        collate = argument(loader, "collate_fn") if loader is not None and not loader.alts else None
+        made = self._given_back.get(id(collate.function), []) if collate is not None else []
+        parts = [value.args[item.const] for value in made if _has(value, item.const)]
+        return bool(made) and len(parts) == len(made) and all(_leads(part) for part in parts)
 
     def in_batch(self, shapes: Shapes, item: Value) -> Shape | None:
         """The axes of a member of a batch."""
@@ -98,6 +109,17 @@ def _alike(shapes: Shapes, first: Value, second: Value) -> bool:
         if len(pair) == 2 and len(ranks) != 1:
             return False
     return True
+
+
+def _has(value: Value, place: object) -> bool:
+    return value.kind is Kind.SEQUENCE and type(place) is int and place < len(value.args)
+
+
+def _leads(value: Value) -> bool:
+    """Whether samples are put together so that axis 0 is the batch."""
+    if value.op == "torch.nn.utils.rnn.pad_sequence":
+        return constant(value, "batch_first", False) is True
+    return value.op == "stack" and constant(value, "dim", 0) == 0
 
 
 def batch_axis(item: Value) -> Axis | None:

@@ -102,11 +102,12 @@ class Shapes:
         return axis
 
     def samples_lead(self, value: Value) -> bool:
-        """Whether axis 0 is the batch of a `DataLoader` with the default `collate_fn`, or that of images."""
+        """Whether axis 0 is the batch of a `DataLoader`, as its `collate_fn` makes it, or that of images."""
         shape = self.of(value)
         if shape is None:
             items = [item for item in value.graph(lambda v: v.op == "batch_item") if item.op == "batch_item"]
-            return bool(items) and all(batch_axis(item) for item in items) and self.batch_leads(value)
+            known = all(batch_axis(item) or self._samples.padded(item) for item in items)
+            return bool(items) and known and self.batch_leads(value)
         factor = self.rows(shape[0])[0] if shape and shape[0] else None
         return isinstance(factor, tuple) and (
             factor[0] == "batch" or (factor[0] == "size" and factor[1] in self._images and factor[2] == 0)

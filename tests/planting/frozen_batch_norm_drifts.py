@@ -30,3 +30,22 @@ def plant(script: Script) -> Iterator[Mutant]:
             calls = [found.node for found in script.find("_m(_x)", within=script.loop(site.node))]
             if list(script.find("_l.backward()", within=script.function(site.node))):
                 yield script.mutant(script.drop(script.statement(site.node)), at=[*frozen, *trains, *calls])
+    yield from _frozen(script)
+
+
+def _frozen(script: Script) -> Iterator[Mutant]:
+    """A body with batch norm is loaded and frozen, and trains on in training mode."""
+    torch = script.spelling("torch.load")
+    for kind in script.classes("Module"):
+        for body in script.find("self._b = nn.Sequential(...)", within=kind):
+            holder = getattr(script.parent(body.node), "name", "")
+            if torch is None or "BatchNorm" not in script.source(body.node) or holder != "__init__":
+                continue
+            for made in script.find(f"_m = {kind.name}(...)", f"_m = {kind.name}(...).to(_d)"):
+                assert isinstance(made.node, ast.Assign)
+                model = script.source(made.node.targets[0])
+                code = (
+                    f"{model}.load_state_dict({torch}('body.pt'), strict=False)\n"
+                    f"{model}.{body.bound['_b']}.requires_grad_(False)"
+                )
+                yield script.mutant(script.after(made.node, code))

@@ -16,6 +16,16 @@ def plant(script: Script) -> Iterator[Mutant]:
         script.statement(site.node) for site in script.find("_d.all_reduce(...)") if script.alone(site.node)
     ]
     calls = [node for node in ast.walk(script.tree) if isinstance(node, (ast.Call, ast.Compare, ast.For))]
+    for site in script.find("_v = DataLoader(_s, ...)"):
+        # One rank evaluates everything; now it evaluates its share.
+        if (
+            re.search("val|test", script.source(site.bound["_v"]))
+            and "rank == 0" in script.text
+            and isinstance(site.bound["_s"], ast.Name)
+            and "sampler" not in script.source(site.node)
+        ):
+            code = script.filled("_v = DataLoader(_s, sampler=DistributedSampler(_s), ...)", site)
+            yield script.mutant(script.replace(site.node, code), at=calls)
     for site in script.find("_v = DataLoader(Subset(_s, _i), ...)"):
         code = script.filled("_v = DataLoader(_s, sampler=DistributedSampler(_s), ...)", site)
         drops = [script.drop(statement) for statement in reduced]

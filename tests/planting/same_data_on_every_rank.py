@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from planted import Mutant, Script
@@ -17,4 +18,16 @@ def plant(script: Script) -> Iterator[Mutant]:
         )
     ]
     for site in script.find("_m.manual_seed(_s + _r)", "_m.manual_seed(_s + _r * _k)"):
-        yield script.mutant(script.replace(site.node, script.filled("_m.manual_seed(_s)", site)), also=draws)
+        offset = script.source(site.bound["_r"])
+        # With the offset goes what only served for it.
+        unused = [
+            script.drop(made.node)
+            for made in script.find("_v = _e")
+            if script.source(made.bound["_v"]) == offset and script.text.count(offset) == 2
+        ]
+        seeded = script.replace(site.node, script.filled("_m.manual_seed(_s)", site))
+        yield script.mutant(seeded, *unused, also=draws)
+    # Whose draws choose samples: noise that is alike on all ranks may be meant.
+    chooses = re.search(r"randint\(|randperm\(|DataLoader\(", script.text)
+    for site in script.find("_m.manual_seed(rank)", "_m.manual_seed(local_rank)") if chooses else ():
+        yield script.mutant(script.replace(site.node, script.filled("_m.manual_seed(0)", site)), also=draws)

@@ -1,4 +1,7 @@
-"""A recurrent layer or attention takes the batch for the sequence."""
+"""A recurrent layer or attention takes the batch for the sequence.
+
+Not one that reads packed sequences, which have no axis for the batch.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,9 @@ def plant(script: Script) -> Iterator[Mutant]:
             for kind in ("LSTM", "GRU", "RNN", "MultiheadAttention", "TransformerEncoderLayer", "Transformer")
         )
     ):
+        kind = next(script.around(site.node, ast.ClassDef), script.tree)
+        if "pack_padded_sequence(" in script.source(kind):
+            continue
         code = re.sub(r",?\s*batch_first=True", "", script.source(site.node))
         target = script.statement(site.node)
         calls = []
