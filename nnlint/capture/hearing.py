@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from nnlint.capture.chance import LOSSES, Loss, loss_call
 from nnlint.capture.plan import Place
 from nnlint.capture.watch import user_place
+from nnlint.capture.written import WrittenErrors
 
 
 @dataclass(slots=True)
@@ -24,10 +25,14 @@ class Heard:
 
 
 class LossMode(TorchFunctionMode):
-    """Keeps every such call in `heard`, in order, while it is `on`; who reads them takes them away."""
+    """Keeps every such call in `heard`, in order, while it is `on`; who reads them takes them away.
 
-    def __init__(self) -> None:
+    `written` is told of all other calls, where there is somebody to be told.
+    """
+
+    def __init__(self, written: WrittenErrors | None = None) -> None:
         super().__init__()
+        self.written = written
         self.heard: list[Heard] = []
         self.on = True
 
@@ -36,7 +41,10 @@ class LossMode(TorchFunctionMode):
     ) -> Any:
         if function not in LOSSES:
             # By far the most calls: each costs as little as it can.
-            return function(*args, **kwargs) if kwargs else function(*args)
+            result = function(*args, **kwargs) if kwargs else function(*args)
+            if self.written is not None:
+                self.written.note(function, args, result)
+            return result
         output = function(*args, **(kwargs or {}))
         if self.on and isinstance(output, torch.Tensor) and output.requires_grad:
             call = loss_call(function, args, kwargs or {})

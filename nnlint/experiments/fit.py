@@ -27,12 +27,13 @@ class Fit:
     `losses` are what `backward` was called on, a figure for each step, and `chance` and `floor` are on their
     scale; they hold only where `unbounded` is empty, which else says why not. `weight` is how much the loss
     functions' values count in what was differentiated, below zero if each of them enters with a minus, and
-    `values` is what they were at each step, by themselves. `direction` is the smallest cosine between one of
-    the first updates and its gradient: above zero only where each of them went uphill, which a momentum may
-    do once. `optimizers` counts those that stepped. `spread` is
-    how far the predictions of the samples differ in the end, as a share of their size; None if unknown.
-    `rates` are the learning rates of the first group at the first and the last step, `parameters` how many
-    numbers the steps may change.
+    `values` is what they were at each step, by themselves. Without loss functions, `weight` is below zero if
+    the loss is minus squares and sizes that the script has written by hand, and `values` are these.
+    `direction` is the smallest cosine between one of the first updates and its gradient: above zero only
+    where each of them went uphill, which a momentum may do once. `optimizers` counts those that stepped.
+    `spread` is how far the predictions of the samples differ in the end, as a share of their size; None if
+    unknown. `rates` are the learning rates of the first group at the first and the last step, `parameters`
+    how many numbers the steps may change.
     """
 
     criteria: tuple[str, ...]

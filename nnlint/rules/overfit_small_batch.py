@@ -249,7 +249,8 @@ def _roots(step: FirstStep | None) -> tuple[Root, ...]:
 
 def _flipped(fit: Fit, step: FirstStep | None) -> Sighting | Skip:
     """Whether a loss function is made larger by mistake: that needs no bounds, and not the same samples."""
-    names = " and ".join(f"`{name}`" for name in fit.criteria)
+    names = " and ".join(f"`{name}`" for name in fit.criteria) or "the error that the loss is made of"
+    minus = names if fit.criteria else "it"
     if fit.optimizers > 1:
         return Skip(f"{names} is made larger, and several optimizers step: two networks may be at odds")
     if any(root.parameters and not any(entry.changed for entry in root.parameters) for root in _roots(step)):
@@ -259,7 +260,7 @@ def _flipped(fit: Fit, step: FirstStep | None) -> Sighting | Skip:
     return Sighting(
         fit.place,
         f"{names} rises as the loop goes on ({fit.values[0]:.3g} at first, {level(fit.values):.3g} after "
-        f"{len(fit.values)} steps): `backward` is called on minus {names}, so each step makes the "
+        f"{len(fit.values)} steps): `backward` is called on minus {minus}, so each step makes the "
         "predictions worse: the sign is flipped",
         severity=Severity.ERROR,
         evidence={"course": Course.RISES.value, "steps": len(fit.values)},

@@ -11,6 +11,8 @@ from nnlint.capture.hearing import Heard, LossMode
 from nnlint.capture.meter import Meter
 from nnlint.capture.plan import Place
 from nnlint.capture.shards import local
+from nnlint.capture.watch import user_place
+from nnlint.capture.written import WrittenErrors
 from nnlint.experiments import fit
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ _REST = 0.01
 class FitMeter(Meter):
     def __init__(self, runner: Runner) -> None:
         super().__init__(runner)
-        self._mode = LossMode()
+        self._mode = LossMode(WrittenErrors())
         self._mode.__enter__()  # type: ignore[no-untyped-call]
         self._unbounded = ""
         self._criteria: tuple[str, ...] = ()
@@ -62,6 +64,9 @@ class FitMeter(Meter):
         self._heard_at = len(self.runner.steps)
         if not self._targets and not self._unbounded:
             self._unbounded = self._bound(losses, heard)
+            written, self._mode.written = self._mode.written, None
+            if written is not None and self._unbounded and not self._used and written.flipped(losses[0]):
+                self._weight, self._place = -1.0, user_place()
         elif not self._unbounded:
             self._follow(heard)
         if self._used and self._used[-1] < len(heard):
@@ -183,7 +188,7 @@ class FitMeter(Meter):
             floor=self._floor,
             unbounded=self._unbounded,
             weight=self._weight,
-            values=tuple(self._values),
+            values=tuple(self._values) if self._used else tuple(-step.loss for step in self.runner.steps),
             direction=min(self._cosines, default=math.nan),
             optimizers=len(self._optimizers),
             spread=self._spread,
