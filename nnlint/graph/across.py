@@ -112,12 +112,30 @@ def _of_squares(step: GraphStep, mixing: Mixing) -> bool:
 
 def _rule(step: GraphStep, mixing: Mixing) -> str:
     if mixing.kind == "regroup" or mixing.cut >= 0:
-        return "view-after-transpose"
+        view = mixing.cut if mixing.cut >= 0 else mixing.node
+        return "batch-absorbing-view" if _absorbs(step, view) else "view-after-transpose"
     if layer(step, mixing) is not None:
         return "sequence-batch-order"
     if mixing.kind == "softmax" or step.operator(mixing.node) in PICKS:
         return "softmax-dim"
     return "cross-batch"
+
+
+def _absorbs(step: GraphStep, view: int) -> bool:
+    """Whether a view leaves the batch first and takes rows out of it that are no samples.
+
+    If as many rows are made as another axis is long, that axis was meant to come first.
+    """
+    (source, *_) = step.sources(view)
+    before, after = step.shape(source), step.nodes[view].shapes[0]
+    counts = {1}
+    for length in before[1:]:
+        counts |= {count * length for count in counts}
+    return (
+        step.batch_places(source) == (0,)
+        and len(after) > 1
+        and (after[0] not in counts or all(length == 1 for length in before[1:]))
+    )
 
 
 def layer(step: GraphStep, mixing: Mixing) -> str | None:

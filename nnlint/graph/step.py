@@ -29,6 +29,9 @@ SAME_NUMBERS = frozenset(
 _SPOKEN = {
     "relu": "ReLU", "log_sigmoid_forward": "logsigmoid", "linalg_vector_norm": "norm", "mm": "matmul",
     "bmm": "matmul", "addmm": "linear", "_local_scalar_dense": "item", "_to_copy": "to",
+    "_unsafe_view": "reshape", "_reshape_alias": "reshape", "baddbmm": "matmul", "amax": "max", "amin": "min",
+    "mkldnn_rnn_layer": "lstm", "_cudnn_rnn": "rnn", "native_layer_norm": "layer_norm",
+    "native_group_norm": "group_norm", "native_batch_norm": "batch_norm", "convolution": "conv",
 }  # fmt: skip
 _HELD = frozenset({"parameter", "buffer", "constant"})
 

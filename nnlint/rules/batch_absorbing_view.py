@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from nnlint.rule import Draft, Problem, Replacement, Rule
+from nnlint.rule import Draft, Problem, Replacement, Rule, Sighting
 from nnlint.static.axes import Axis, Factor, Shape, flat
 from nnlint.static.rewrite import is_method
 from nnlint.static.values import Value
 
 if TYPE_CHECKING:
+    from nnlint.graph.step import GraphStep
     from nnlint.static.model import ScriptModel
     from nnlint.static.shapes import Shapes
 
@@ -45,6 +46,21 @@ class BatchAbsorbingView(Rule):
                     "the batch axis; keep that axis with flatten(1)",
                     fix=_flatten(script, call),
                 )
+
+    def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
+        from nnlint.graph.across import crossings
+
+        for crossing in crossings(step, self.page.name):
+            node = step.nodes[crossing.node]
+            (source, *_) = step.sources(crossing.node)
+            before, after = step.shape(source), node.shapes[0]
+            yield Sighting(
+                node.place,
+                f"`{step.spoken(crossing.node)}` makes {after[0]} rows of {prod(after[1:])} numbers, but "
+                f"{step.called(source)} is {list(before)}, with axis 0 the batch, so rows hold parts of "
+                "several samples and the batch axis hides it; keep that axis with flatten(1)",
+                related=step.came_from(),
+            )
 
 
 def _is_channel_axis(shapes: Shapes, source: Shape, width: Axis) -> bool:

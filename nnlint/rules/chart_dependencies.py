@@ -53,7 +53,7 @@ class ChartDependencies(Rule):
             if output.root in told:
                 continue
             told.add(output.root)
-            operator = step.operator(crossing.mixing.node).strip("_")
+            operator = step.spoken(crossing.mixing.node)
             name = step.graph.roots[output.root].class_name if output.root >= 0 else "the model"
             yield Sighting(
                 output.place,

@@ -48,7 +48,7 @@ def _sighting(step: GraphStep, crossing: Crossing) -> Sighting:
     act, remedy = ACTS[mixing.kind]
     return Sighting(
         step.nodes[crossing.node].place,
-        f"`{step.operator(mixing.node)}` {act.format(axis=axis)}: the prediction for one sample depends on "
+        f"`{step.spoken(mixing.node)}` {act.format(axis=axis)}: the prediction for one sample depends on "
         f"the other samples of its batch, and changes with them; {remedy}",
         related=step.came_from(),
         # Statistics of the batch itself are sometimes how a script scales its inputs.

@@ -87,6 +87,7 @@ class KlDivMisuse(Rule):
                     f"the mean divides by the {classes} classes as well as by the batch size, so this is the "
                     f"divergence over {classes}, and its weight beside other terms that much smaller; pass "
                     '`reduction="batchmean"`',
+                    related=step.came_from(),
                     severity=Severity.WARNING if beside else Severity.INFO,
                 )
 

@@ -149,6 +149,7 @@ def _largest(step: GraphStep, prediction: Ref) -> Iterator[Sighting]:
                 place,
                 f"{name} has a single logit for each sample, so its argmax is always 0; threshold the logit "
                 "at 0 instead",
+                related=step.came_from(),
             )
 
 

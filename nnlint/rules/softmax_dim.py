@@ -54,7 +54,7 @@ class SoftmaxDim(Rule):
                 continue
             yield Sighting(
                 step.nodes[crossing.node].place,
-                f"{step.operator(mixing.node).strip('_')} over {step.axis(mixing.argument, mixing.place)}, "
+                f"{step.spoken(mixing.node)} over {step.axis(mixing.argument, mixing.place)}, "
                 "which is the batch: every sample's result depends on the others of its batch; give the "
                 "axis of the classes, as in dim=-1",
                 related=step.came_from(),

@@ -48,7 +48,7 @@ class ViewAfterTranspose(Rule):
             source = step.sources(crossing.node)[0]
             yield Sighting(
                 node.place,
-                f"`{step.operator(crossing.node).strip('_')}` cuts {step.called(source)} of shape "
+                f"`{step.spoken(crossing.node)}` cuts {step.called(source)} of shape "
                 f"{list(step.shape(source))} into {list(node.shapes[0])}, and through the batch axis: "
                 "rows of the "
                 "result hold pieces of several samples; move the axes with `transpose` or `permute` first",
