@@ -20,7 +20,7 @@ from nnlint.finding import (
 )
 
 if TYPE_CHECKING:
-    from nnlint.auditing import audit
+    from nnlint.auditing import audit, audit_training
 
 __version__ = "0.1.0"
 
@@ -39,13 +39,14 @@ __all__ = [
     "Tier",
     "__version__",
     "audit",
+    "audit_training",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """`nnlint.audit` is imported when it is asked for: linting pays neither for it nor for torch."""
-    if name == "audit":
-        from nnlint.auditing import audit
+    """What audits is imported when it is asked for: linting pays neither for it nor for torch."""
+    if name in ("audit", "audit_training"):
+        from nnlint import auditing
 
-        return audit
+        return getattr(auditing, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnlint.capture.plan import Plan, Request
-from nnlint.capture.supervise import attend
+from nnlint.capture.memory import allowance
+from nnlint.capture.plan import Place, Plan, Request
+from nnlint.capture.supervise import Child, attend
 from nnlint.config import Config
 from nnlint.engine import Linter
 from nnlint.experiments.loops import LATER
@@ -47,26 +48,70 @@ def audit(
 
     What could not be done is in the report's `not_run`. SelectorError for a rule that there is none of.
     """
-    from nnlint.capture.inside import AuditError, Subject, cannot_fork, copied, forked
+    from nnlint.capture.inside import AuditError, Subject, cannot_fork, copied, forked, training
     from nnlint.capture.watch import user_place
 
-    started = time.perf_counter()
-    linter = Linter.load(
-        Config(select=tuple(select), extend_select=tuple(extend_select), ignore=tuple(ignore))
-    )
-    rules = [rule for rule in linter.rules if {"E", "G"}.intersection(rule.page.tiers)]
+    config = Config(select=tuple(select), extend_select=tuple(extend_select), ignore=tuple(ignore))
     place = user_place()
-    target = place.filename if place else "<audit>"
     subject = Subject(model, loss_fn, data, optimizer, step, place)
-    graphs = any("G" in rule.page.tiers for rule in rules)
-    # There is one loop, and it has no end.
-    wanted = tuple(entry for entry in needed(rules, graphs=graphs) if entry.name != LATER.name)
-    request = Request(target, seconds=seconds)
-    plan = Plan(request, wanted, fork=True, workers=os.cpu_count() or 1)
     try:
-        begin = forked(subject) if fork and not cannot_fork(subject) else copied(subject)
+        begin = forked(training(subject)) if fork and not cannot_fork(model) else copied(subject)
     except AuditError as error:
-        return Report(not_run=(NotRun("audit", str(error), target),))
+        return Report(not_run=(NotRun("audit", str(error), _named(place)),))
+    # There is one loop, and it has no end.
+    return _report(begin, config, _named(place), seconds, (LATER.name,))
+
+
+def audit_training(
+    train: Callable[[], object],
+    *,
+    select: Sequence[str] = (),
+    extend_select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    seconds: float = 60.0,
+) -> Report:
+    """Call a function that trains, watched, and report what is wrong with it: a script from Python.
+
+    The loop may be anybody's: it is found, continued and judged as that of a script under `nnlint run`, in
+    forks of this process. What it changes, in memory or in files, changes there alone. `select`,
+    `extend_select` and `ignore` choose rules as the command line does; `seconds` bounds all of it.
+
+    What could not be done is in the report's `not_run`. SelectorError for a rule that there is none of.
+    """
+    from nnlint.capture.inside import calling, cannot_fork, forked
+    from nnlint.capture.watch import user_place
+
+    config = Config(select=tuple(select), extend_select=tuple(extend_select), ignore=tuple(ignore))
+    place = user_place()
+    if why := cannot_fork():
+        return Report(not_run=(NotRun("audit", why, _named(place)),))
+    return _report(forked(calling(train)), config, _named(place), seconds)
+
+
+def _named(place: Place | None) -> str:
+    return place.filename if place else "<audit>"
+
+
+def _report(
+    begin: Callable[[Plan, int, int], Child],
+    config: Config,
+    target: str,
+    seconds: float,
+    without: Sequence[str] = (),
+) -> Report:
+    """What the rules say of what a process shows, which is not asked for continuations of these names."""
+    started = time.perf_counter()
+    linter = Linter.load(config)
+    rules = [rule for rule in linter.rules if {"E", "G"}.intersection(rule.page.tiers)]
+    graphs = any("G" in rule.page.tiers for rule in rules)
+    wanted = tuple(entry for entry in needed(rules, graphs=graphs) if entry.name not in without)
+    plan = Plan(
+        Request(target, seconds=seconds),
+        wanted,
+        fork=True,
+        workers=os.cpu_count() or 1,
+        memory=allowance(),
+    )
     seen = attend(plan, begin, partial(further, rules))
     graph, not_run = graph_of(seen, target) if graphs else (None, list(seen.not_run))
     said = judge(rules, seen, graph, target)

@@ -161,3 +161,31 @@ def test_the_fixture_fails_a_test_with_the_findings(tmp_path: Path) -> None:
 def test_importing_nnlint_imports_no_torch(tmp_path: Path) -> None:
     code = "import sys, nnlint; 'audit' in nnlint.__all__ or 1/0; sys.exit('torch' in sys.modules)"
     assert python("-c", code, cwd=tmp_path).returncode == 0
+
+
+def _forgetful(net: nn.Module, loader: DataLoader[Any], path: Path) -> None:
+    """A loop of the caller's own that differentiates nothing, and writes."""
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    for number, (x, y) in enumerate(loader):
+        optimizer.zero_grad()
+        LOSS(net(x), y)
+        optimizer.step()
+        path.write_text(str(number))
+
+
+def test_a_function_that_trains_is_examined_like_a_script_and_changes_nothing(tmp_path: Path) -> None:
+    net, (x, y) = Net(), _batch()
+    loader = DataLoader(TensorDataset(x, y), batch_size=16, shuffle=True)
+    before = _state(net, optimizer := torch.optim.SGD(net.parameters(), lr=0.1))
+    path = tmp_path / "log.txt"
+    rules = ("everything-frozen", "dead-update")
+    report = nnlint.audit_training(lambda: _forgetful(net, loader, path), select=rules)
+    assert _names(report) == ["everything-frozen"]
+    assert Path(report.findings[0].filename).name == Path(__file__).name
+    assert repr(before) == repr(_state(net, optimizer))
+    assert not path.exists()
+
+
+def test_a_function_that_never_trains_says_so() -> None:
+    report = nnlint.audit_training(lambda: None, select=("dead-update",))
+    assert [entry.why for entry in report.not_run] == ["the function returned before its first training step"]

@@ -1,4 +1,5 @@
-"""A model and its loss in place of a script: a process of their own trains them, watched like a script.
+"""A model and its loss, or a function that trains, in place of a script: a process of their own trains them,
+watched like a script.
 
 The process is a fork of the caller's, so that nothing has to be copied or handed over, and nothing that
 happens in it is seen by the caller: not its random state, modes, gradients, buffers, hooks. Where the
@@ -8,6 +9,7 @@ caller's process cannot be forked, a fresh one is given copies.
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import itertools
 import os
@@ -32,7 +34,7 @@ from nnlint.capture import batch as batches_of
 from nnlint.capture.channel import Channel
 from nnlint.capture.launch import describe_error
 from nnlint.capture.plan import Place, Plan, from_json, to_json
-from nnlint.capture.shelter import jail
+from nnlint.capture.shelter import jail, ways
 from nnlint.capture.supervise import Child
 
 # Without a loader that can be handed over, so many of its batches are.
@@ -84,13 +86,13 @@ class Subject:
             yield from itertools.repeat(self.data)
 
 
-def cannot_fork(subject: Subject) -> str:
-    """Why the calling process cannot be forked for this; empty if it can."""
+def cannot_fork(model: torch.nn.Module | None = None) -> str:
+    """Why the calling process cannot be forked to train this; empty if it can."""
     if sys.platform != "linux":
         return "this system's processes do not survive a fork once torch has threads"
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return "an accelerator is in use, and a forked process cannot use it"
-    tensors = [*subject.model.parameters(), *subject.model.buffers()]
+    tensors = [*model.parameters(), *model.buffers()] if model is not None else []
     if any(tensor.device.type not in ("cpu", "meta") for tensor in tensors):
         return "the model is on an accelerator, which a forked process cannot use"
     return ""
@@ -122,8 +124,8 @@ class _Forked:
         return self._code
 
 
-def forked(subject: Subject) -> Callable[[Plan, int, int], Child]:
-    """Begins the process as a fork of this one."""
+def forked(play: Callable[[Plan, Channel], NoReturn]) -> Callable[[Plan, int, int], Child]:
+    """Begins the process as a fork of this one, which then plays its part."""
 
     def begin(plan: Plan, writing: int, _: int) -> Child:
         reading, output = os.pipe()
@@ -143,7 +145,7 @@ def forked(subject: Subject) -> Callable[[Plan, int, int], Child]:
                 os.dup2(output, 1)
                 os.dup2(output, 2)
                 sys.stdout = sys.stderr = io.TextIOWrapper(io.FileIO(1, "w", closefd=False))
-                _train(subject, plan, Channel(writing))
+                play(plan, Channel(writing))
             os._exit(1)
         os.close(output)
         return _Forked(pid, io.FileIO(reading, "r"))
@@ -193,21 +195,63 @@ def fresh(path: str, plan: str, pipe: str, filename: str, row: str) -> NoReturn:
         Path(path).unlink()
     model, loss_fn, data, optimizer, step = parts
     subject = Subject(model, loss_fn, data, optimizer, step, Place(filename, int(row)))
-    _train(subject, from_json(Plan, plan), channel)
+    training(subject)(from_json(Plan, plan), channel)
 
 
 def _stay(name: str) -> None:
     """The caller's own objects are trained, in the caller's own place: there are no layers to branch off."""
 
 
-def _train(subject: Subject, plan: Plan, channel: Channel) -> NoReturn:
-    """The training loop, in a process of its own; reports through the channel."""
+def training(subject: Subject) -> Callable[[Plan, Channel], NoReturn]:
+    """A training loop of ours, in a process of its own; it reports through the channel."""
+    return lambda plan, channel: _train(subject, plan, channel)
+
+
+def calling(train: Callable[[], object]) -> Callable[[Plan, Channel], NoReturn]:
+    """The caller's own function in a process of its own, kept from changing files as a script is."""
+    return lambda plan, channel: _call(train, plan, channel)
+
+
+def _begun() -> None:
+    """What a process does first that is forked from the caller's."""
     # The caller's OpenMP threads do not exist here: a parallel region would wait for them for ever.
     torch.set_num_threads(1)
     jail.die_with_parent()
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), 5000))
+
+
+def _call(train: Callable[[], object], plan: Plan, channel: Channel) -> NoReturn:
+    _begun()
+    try:
+        way, branch = ways.enter(plan.request.shelter, (Path.cwd(),), plan.memory // 2)
+    except (ways.ShelterError, OSError) as error:
+        channel.send("end", f"the function cannot be kept from changing files here: {error}")
+        os._exit(0)
+    channel.send("sheltered", way)
     from nnlint.capture.host import Host
 
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), 5000))
+    torch.manual_seed(plan.seed)
+    host = Host(plan, channel, branch)
+    # What was built before this.
+    for known in gc.get_objects():
+        if issubclass(type(known), Optimizer):
+            host.watch.optimizers.append(weakref.ref(known))
+        elif issubclass(type(known), DataLoader):
+            host.watch.loaders.append(weakref.ref(known))
+    why = "the function returned"
+    try:
+        train()
+    except BaseException as error:
+        traceback.print_exc()
+        why = f"it raised {describe_error(error)}"
+    host.watch.listener.ended(why)
+    os._exit(0)
+
+
+def _train(subject: Subject, plan: Plan, channel: Channel) -> NoReturn:
+    _begun()
+    from nnlint.capture.host import Host
+
     torch.manual_seed(plan.seed)
     host = Host(plan, channel, _stay)
     why = "the batches ended"
