@@ -132,7 +132,7 @@ class Linter:
             files += result.checked
             stale += result.stale
         return Report(
-            findings=tuple(sorted(findings)),
+            findings=tuple(sorted(findings, key=lambda finding: finding.sort_key)),
             not_run=tuple(sorted(not_run, key=lambda entry: (entry.filename, entry.what))),
             files=files,
             seconds=time.perf_counter() - started,
@@ -147,7 +147,7 @@ class Linter:
             named = nnlint.files.left(named, self.exclude, self.root)
         found = nnlint.files.discover(named, self.exclude, self.root)
         if self.shard.count > 1:
-            found.files = [file for file in found.files if self.shard.holds(self.relative(str(file)))]
+            found.files = [file for file in found.files if self.shard.holds(self.relative(file))]
         return found
 
     def excludes(self, filename: str) -> bool:
@@ -254,7 +254,7 @@ class Linter:
 
     def told(self, result: FileResult, tiers: Collection[str] = ("S",)) -> FileResult:
         """A file's findings as the settings want them told: without known ones, as grave as they say."""
-        if not self.baseline and not result.findings:
+        if not (self.baseline or (result.findings and (self.severities or self.docs_url))):
             return result
         shown: Sequence[Finding] = [self._as_asked(finding) for finding in result.findings]
         stale = 0
@@ -267,7 +267,7 @@ class Linter:
             keys = fingerprints(shown, result.sources)
             shown, stale = self.baseline.left(self.relative(result.filename), shown, keys, looked)
         sources = _pointed_at(shown, result.sources)
-        return replace(result, findings=tuple(shown), sources=sources, stale=stale)
+        return result._replace(findings=tuple(shown), sources=sources, stale=stale)
 
     def _looked(self, filename: str, tiers: Collection[str]) -> set[str]:
         """The codes of the rules that have looked at a file in full, if these tiers have."""

@@ -23,12 +23,15 @@ ENDINGS = (".py", NOTEBOOK)
 # Never walked into, whatever .gitignore says: nobody trains from there. Hidden folders are skipped too.
 SKIPPED = frozenset({"__pycache__", "build", "dist", "node_modules", "site-packages", "venv"})
 
+_READING = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_BLOCK = 1 << 16  # of more than most files, yet not so much that memory for it is asked of the system
+
 
 @dataclass(slots=True)
 class Discovery:
     """The files found, each once, in the order of the paths given, and what could not be read."""
 
-    files: list[Path] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
     not_run: list[NotRun] = field(default_factory=list)
 
 
@@ -58,6 +61,18 @@ class _Patterns:
         return path.is_relative_to(self.folder) and bool(self.verdict(str(path), path.is_dir()))
 
 
+def read(name: str) -> bytes:
+    """The bytes of a file; raises OSError. `open` does the same in twice the time."""
+    handle = os.open(name, _READING)
+    try:
+        parts = []
+        while part := os.read(handle, _BLOCK):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(handle)
+
+
 def discover(paths: Sequence[Path], exclude: Sequence[str] = (), root: Path | None = None) -> Discovery:
     """Every file named, and each script and notebook below the folders named that is not excluded."""
     found = Discovery()
@@ -74,7 +89,7 @@ def discover(paths: Sequence[Path], exclude: Sequence[str] = (), root: Path | No
         for file, identity in _walk(path, excluded, found.not_run) if is_dir else alone:
             if identity not in seen:
                 seen.add(identity)
-                found.files.append(Path(file))
+                found.files.append(file)
     return found
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnlint import atomic, documents, fixes
@@ -58,7 +58,7 @@ class Fixer:
             if after != data:
                 self._keep(result.filename, data, after)
         except FixError as error:
-            return replace(result, not_run=(*result.not_run, NotRun("fix", str(error), result.filename)))
+            return result._replace(not_run=(*result.not_run, NotRun("fix", str(error), result.filename)))
         self.fixed += count
         self.hidden += sum(finding.fix is not None for finding in left.findings)
         return left

@@ -42,7 +42,7 @@ class IgnoreAdder:
             if after != data:
                 write(Path(result.filename), data, after)
         except FixError as error:
-            return replace(result, not_run=(*result.not_run, NotRun("add", str(error), result.filename)))
+            return result._replace(not_run=(*result.not_run, NotRun("add", str(error), result.filename)))
         self.added += len(result.findings) - len(left.findings)
         return left
 

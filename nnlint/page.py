@@ -109,7 +109,7 @@ class Page:
         """The bad and good examples, in order."""
         return self.content.examples
 
-    @property
+    @cached_property
     def url(self) -> str:
         """The page as it was installed: readable offline, and of the version that spoke."""
         return self.path.resolve().as_uri()

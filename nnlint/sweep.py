@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TypeAlias
 
 from nnlint import entries
 from nnlint.cache import Cache
 from nnlint.engine import Linter, unread
 from nnlint.file_result import FileResult
-from nnlint.files import NOTEBOOK
+from nnlint.files import NOTEBOOK, read
 from nnlint.finding import NotRun
 from nnlint.page import Page
 
@@ -37,7 +36,7 @@ class _Look:
     def __call__(self, task: tuple[str, bytes]) -> tuple[FileResult, _Entry]:
         name, facts = task
         try:
-            data = Path(name).read_bytes()
+            data = read(name)
         except OSError as error:
             return unread(name, error), None
         return self.at(name, facts, data)
@@ -60,13 +59,15 @@ class _Facts:
     def of(self, name: str) -> bytes:
         if self.cache is None:
             return b""
-        codes, notebook = self.linter.codes_for(name), name.lower().endswith(NOTEBOOK)
-        if (codes, notebook) not in self._made:
-            self._made[codes, notebook] = self.cache.facts(*sorted(codes), NOTEBOOK if notebook else "")
-        return self._made[codes, notebook]
+        known = self.linter.codes_for(name), name[-len(NOTEBOOK) :].lower() == NOTEBOOK
+        facts = self._made.get(known)
+        if facts is None:
+            codes, notebook = known
+            facts = self._made[known] = self.cache.facts(*sorted(codes), NOTEBOOK if notebook else "")
+        return facts
 
 
-def sweep(linter: Linter, files: Sequence[Path], cache: Cache | None, jobs: int) -> Iterator[FileResult]:
+def sweep(linter: Linter, files: Sequence[str], cache: Cache | None, jobs: int) -> Iterator[FileResult]:
     """The results of the files, in their order, whatever is remembered and however many processes look.
 
     RegistryError if a rule cannot be imported, which is noticed at the first file that has to be looked at.
@@ -75,10 +76,9 @@ def sweep(linter: Linter, files: Sequence[Path], cache: Cache | None, jobs: int)
     known: dict[int, FileResult] = {}
     waiting: dict[int, tuple[str, bytes]] = {}
     size = 0
-    for at, file in enumerate(files):
-        name = str(file)
+    for at, name in enumerate(files):
         try:
-            data = file.read_bytes()
+            data = read(name)
         except OSError as error:
             known[at] = unread(name, error)
             continue

@@ -51,12 +51,12 @@ def _occasions(paths: Sequence[str]) -> Iterator[None]:
             yield
 
 
-def _stamps(files: Sequence[Path]) -> _Stamps:
+def _stamps(files: Sequence[str]) -> _Stamps:
     stamps = {}
     for file in files:
         with contextlib.suppress(OSError):
-            status = file.stat()
-            stamps[str(file)] = (status.st_mtime_ns, status.st_size)
+            status = Path(file).stat()
+            stamps[file] = (status.st_mtime_ns, status.st_size)
     return stamps
 
 

@@ -172,10 +172,10 @@ def test_a_path_that_is_missing_does_not_stop_the_others(tmp_path: Path) -> None
 
 
 def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Path) -> bytes:
-        raise PermissionError(13, "Permission denied", str(self))
+    def refuse(name: str) -> bytes:
+        raise PermissionError(13, "Permission denied", name)
 
     (tmp_path / "a.py").write_text(TEXT)
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr("nnlint.sweep.read", refuse)
     (entry,) = _linter(Loud()).check([tmp_path]).not_run
     assert (entry.why, entry.filename) == ("Permission denied", str(tmp_path / "a.py"))

@@ -25,7 +25,7 @@ def _tree(root: Path, *files: str, **texts: str) -> None:
 def _found(root: Path, *exclude: str, start: str = ".") -> list[str]:
     found = discover([root / start], exclude, root)
     assert found.not_run == []
-    return [file.relative_to(root).as_posix() for file in found.files]
+    return [Path(file).relative_to(root).as_posix() for file in found.files]
 
 
 def test_a_folder_gives_its_python_files_in_order(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_what_cannot_be_read_is_said_and_the_rest_is_found(
 
     monkeypatch.setattr(os, "scandir", refuse)
     found = discover([tmp_path, tmp_path / "missing"])
-    assert [file.name for file in found.files] == ["a.py"]
+    assert [Path(file).name for file in found.files] == ["a.py"]
     assert [(Path(entry.filename).name, entry.why) for entry in found.not_run] == [
         ("secret", "Permission denied"),
         ("missing", "No such file or directory"),
