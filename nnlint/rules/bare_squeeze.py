@@ -9,6 +9,7 @@ import libcst as cst
 
 from nnlint.rule import Change, Draft, Insertion, Problem, Replacement, Rule
 from nnlint.static.arguments import constant, surely_absent
+from nnlint.static.splits import LOADER
 from nnlint.static.torch_api import RELABEL
 from nnlint.static.values import EventKind, Kind, Value
 
@@ -26,7 +27,7 @@ class BareSqueeze(Rule):
             shape = script.shapes.of(call.args[0])
             if not script.shapes.batch_leads(call.args[0]) or (shape is not None and () not in shape):
                 continue
-            if not _feeds_loss(script, call) or _whole_batches(call) or _on_both_sides(script, call):
+            if not _feeds_loss(script, call) or _whole_batches(script, call) or _on_both_sides(script, call):
                 continue
             if any(_several_batches(part) for part in call.args[0].graph()):
                 continue
@@ -46,12 +47,10 @@ def _feeds_loss(script: ScriptModel, call: Value) -> bool:
     return any(end.derives_from([call]) for end in ends)
 
 
-def _whole_batches(call: Value) -> bool:
-    """Whether the loader drops a last batch that is smaller."""
-    return any(
-        part.kind is Kind.LOADER and constant(part, "drop_last", False) is True
-        for part in call.args[0].graph()
-    )
+def _whole_batches(script: ScriptModel, call: Value) -> bool:
+    """Whether the loader, or a loader of the file where none is seen, drops a last batch that is smaller."""
+    behind = [part for part in call.args[0].graph() if part.op == LOADER]
+    return any(constant(part, "drop_last", False) is True for part in behind or script.calls_of(LOADER))
 
 
 def _several_batches(value: Value) -> bool:

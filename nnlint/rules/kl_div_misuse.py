@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from nnlint.static.model import ScriptModel
     from nnlint.static.values import Value
 
+# A factor of this name makes up for the mean over the classes.
+_CLASSES = re.compile(r"(?:^|[_.])(?:n|num|nb)?_?(?:c|cls|class|classes|categories)(?:$|_)", re.IGNORECASE)
 LOGARITHMS = frozenset({"log", "log_softmax", "logsigmoid"})
 NO_LOGARITHM = (
     "{name} holds {given}, but the KL divergence loss expects its input as log-probabilities: what is "
@@ -93,17 +96,21 @@ class KlDivMisuse(Rule):
 
     def _averages(self, script: ScriptModel) -> Iterator[Problem]:
         """A mean over the classes too, though there is one distribution a sample."""
-        added = {
+        products = [
+            product(term.value)[1] for call in script.calls_of("add", "sub") for term in whole_terms(call)
+        ]
+        added = {id(factor.node) for factors in products for factor in factors}
+        made_up = {
             id(factor.node)
-            for call in script.calls_of("add", "sub")
-            for term in whole_terms(call)
-            for factor in product(term.value)[1]
+            for factors in products
+            if any(_CLASSES.search(other.name) for other in factors)
+            for factor in factors
         }
         for loss in losses_of(script, "kl_div"):
             old = (constant(loss.call, "size_average"), constant(loss.call, "reduce"))
             if constant(loss.call, "reduction", "mean") != "mean" or old != (None, None):
                 continue
-            if not _one_row_each(script, loss.prediction):
+            if not _one_row_each(script, loss.prediction) or id(loss.node) in made_up:
                 continue
             yield self.problem(
                 loss.node,

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import libcst as cst
+
 from nnlint.rule import Problem, Rule
 from nnlint.static.values import Event, EventKind, Kind
+from nnlint.static.walk import descend
 
 if TYPE_CHECKING:
-    import libcst as cst
-
     from nnlint.static.model import ScriptModel
 
 
@@ -68,6 +69,10 @@ def _place(forward: Event, trained: set[int]) -> cst.CSTNode | None:
     return next((node for node in places if id(node) not in trained), places[0])
 
 
+# A model that is given the labelled examples of a task may take gradient steps on them in its forward.
+_ADAPTS = re.compile(
+    r"(?:label|target|y)s?_?(?:shot|support|spt)|(?:support|shot|spt)_?(?:label|target|y)s?", re.I
+)
 _SWITCH = re.compile(r"no_?grad|eval|infer|grad_enabled|freeze", re.IGNORECASE)
 
 
@@ -101,11 +106,19 @@ def _released(script: ScriptModel, forward: Event) -> bool:
 def _wants_gradient(script: ScriptModel, forward: Event) -> bool:
     """Whether the input is differentiated (attacks, saliency, forces), or gradients are off in another
     way."""
+    node = forward.call.node
+    written = (
+        [script.value_of(argument.value) for argument in node.args] if isinstance(node, cst.Call) else []
+    )
     given = {
         id(value): value
-        for argument in (*forward.call.args, *forward.call.kwargs.values())
+        for argument in (*forward.call.args, *forward.call.kwargs.values(), *filter(None, written))
         for value in argument.graph(lambda value: value.op in {"detach", "detach_"})
     }
+    if isinstance(node, cst.Call) and any(
+        isinstance(part, cst.Name) and _ADAPTS.search(part.value) for part in descend(node)
+    ):
+        return True
     if any(
         value.op == "requires_grad_" or "requires_grad" in value.kwargs or "volatile" in value.kwargs
         for value in given.values()

@@ -84,6 +84,8 @@ def _left_in_eval(script: ScriptModel, forward: Event, loop: Frame) -> Event | N
     """The `eval()` that still holds when the loop's next turn reaches the training forward."""
     module = forward.target
     assert module is not None
+    if all(part.time > loop.start and part.args for part in roots(module)):
+        return None  # each turn builds another
     modes = [event for event in loop.events if _sets_mode(event, module)]
     switch = max((e for e in modes if e.kind is EventKind.EVAL), key=lambda e: e.time, default=None)
     if switch is None or not covers(switch.target, module):

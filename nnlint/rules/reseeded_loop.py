@@ -62,7 +62,8 @@ class ReseededLoop(Rule):
         )
         assert getter.function is not None
         names = {parameter.name for parameter in getter.function.parameters[1:]}
-        if not _same(seed) or any(part.name in names for part in seed.graph()):
+        tests = [test.value for test in frame.tests(until=getter) if test.value is not None]
+        if not _same(seed) or any(part.name in names for value in (seed, *tests) for part in value.graph()):
             return None
         return getter, (
             f"the random state is set to the same seed for each sample of `{this.cls.name}`, so every sample "

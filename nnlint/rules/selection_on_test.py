@@ -32,6 +32,12 @@ class SelectionOnTest(Rule):
             done = "chooses the weights that are kept" if _keeps(script, found) else ""
             done = done or ("decides when training stops" if _stops(found) else "")
             data = test_data(lineage, found.new) if done else None
+            if (
+                data is not None
+                and validation_name(found.name)
+                and data.kind not in (Kind.LOADER, Kind.DATASET)
+            ):
+                continue  # an array of a helper that judges either part
             if data is not None:
                 seen.add(id(found.node))
                 yield self._found(script, found.node, found.name, data, done)

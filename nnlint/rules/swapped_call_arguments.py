@@ -21,6 +21,8 @@ ON_PURPOSE = re.compile(
     r"swap|revers|invers|symm|transpos|mirror|flip|recipro|pair|dist|iou|sim|kl|cross|cycle|backward|compare",
     re.IGNORECASE,
 )
+# Where something is computed the other way round, its calls are as well.
+TURNED = re.compile(r"transpos|revers|invers|mirror|flip|swap", re.IGNORECASE)
 # Sizes of a layer: a decoder's input is the encoder's output, whatever the two are called.
 SIZE = re.compile(
     r"dims?$|size$|channels?$|features?$|units$|planes$|ch$|hidden|in$|out$|^n_|^num_|^d_|width$",
@@ -85,6 +87,8 @@ class SwappedCallArguments(Rule):
             if found is None or ON_PURPOSE.search(function.name) or not _plain(function):
                 continue
             first, second, apart = found
+            if not apart and TURNED.search(_surroundings(call, place)):
+                continue
             others = [other for other in calls if other[1] is function and other[2] is place]
             if not apart and any(_straight(other, first.name, second.name) for other, _, _ in others):
                 continue
@@ -95,6 +99,14 @@ class SwappedCallArguments(Rule):
                 f"`{first.name}`: each stands in the other's place; swap them, or pass them by keyword",
                 related=((first.node, "the parameters"),),
             )
+
+
+def _surroundings(call: cst.Call, place: FunctionInfo | None) -> str:
+    """What the call is part of, and what else it says: names of class and function, keywords."""
+    names = [argument.keyword.value for argument in call.args if argument.keyword is not None]
+    if place is not None:
+        names += [place.name, place.cls.name if place.cls is not None else ""]
+    return " ".join(names)
 
 
 def _is_prediction(name: str) -> bool:

@@ -124,7 +124,7 @@ def _a_table(owner: Value, fact: Fact) -> bool:
 def _by_name(script: ScriptModel, owner: Value) -> bool:
     """Whether the object sets attributes whose names the file does not write out, as
     `setattr(self, f"layer{i}", …)` does in a loop: that may register what the list holds."""
-    for call in script.calls_of("builtins.setattr", "add_module", "register_module"):
+    for call in script.calls_of("builtins.setattr", ".__setattr__", "add_module", "register_module"):
         given = call.args if call.receiver is None else [call.receiver, *call.args]
         if len(given) == 3 and owner in given[0].alternatives() and given[1].kind is not Kind.CONST:
             return True

@@ -12,6 +12,7 @@ from nnlint.rule import Change, Draft, Problem, Replacement, Rule, Sighting
 from nnlint.static.rewrite import functional, is_method, mentions, operand
 from nnlint.static.scores import surely
 from nnlint.static.torch_api import TO_PYTHON
+from nnlint.static.values import EventKind
 from nnlint.static.zeros import LOGARITHMS, in_training_graph, reaches_zero, untaken_risks
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class UnsafeLog(Rule):
             if id(call) in elsewhere or not call.args or not in_training_graph(call) or call.node is None:
                 continue
             taker = script.flow.only_taker(call)
-            if taker is not None and taker.op in TO_PYTHON:
+            if (taker is not None and taker.op in TO_PYTHON) or _in_evaluation(script, call):
                 continue  # a number for a log line: nothing flows back
             if reaches_zero(call.args[0]):
                 yield self.problem(
@@ -94,6 +95,16 @@ class UnsafeLog(Rule):
             if surely(call.args[0], lambda value, op=op: value.op == op):  # type: ignore[misc]
                 return UNDERFLOW.format(name=f"`{operand}`", op=op, stable=stable)
         return ZERO.format(name=f"`{operand}`", log=f"`{script.text(call.node, 40)}`")
+
+
+def _in_evaluation(script: ScriptModel, call: Value) -> bool:
+    """Whether it stands in a pass over data that trains nothing and in evaluation mode."""
+    for held in script.passes:
+        modes = {event.mode for event in held.of(EventKind.FORWARD)}
+        if held.looped and not held.trains and "eval" in modes and "train" not in modes:
+            if call.frame is not None and call.frame.inside(held.frame):
+                return True
+    return False
 
 
 def _hardly_ever(value: Value) -> bool:

@@ -98,10 +98,15 @@ def _is_layer(fact: Fact) -> bool:
 
 
 def _abstract(cls: ClassInfo) -> bool:
-    """Whether `forward` is left to subclasses: it only raises."""
+    """Whether `forward` is left to subclasses: it only raises, or does nothing."""
     body = cls.methods["forward"].node.body.body
     last = body[-1] if body else None
-    return isinstance(last, cst.SimpleStatementLine) and isinstance(last.body[0], cst.Raise)
+    if not isinstance(last, cst.SimpleStatementLine):
+        return False
+    only = isinstance(last.body[0], cst.Pass) or (
+        isinstance(last.body[0], cst.Expr) and not isinstance(last.body[0].value, cst.Call) and len(body) == 1
+    )
+    return only or isinstance(last.body[0], cst.Raise)
 
 
 def _in_module(frame: Frame) -> bool:

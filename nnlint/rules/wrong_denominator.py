@@ -41,6 +41,10 @@ class WrongDenominator(Rule):
     def _judge(self, script: ScriptModel, call: Value, total: Total, unit: str, of: Value) -> Problem | None:
         assert call.node is not None
         name = _name(script, call, total)
+        if unit == "samples" and any(
+            call in arg.alternatives() for mul in script.calls_of("mul") for arg in mul.args
+        ):
+            return None  # times the size of a batch
         if unit == "samples" and reduced(script, total.added) == "mean" and _by_batches(script, total, of):
             return self.problem(
                 call.node,

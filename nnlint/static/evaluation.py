@@ -288,7 +288,7 @@ def covers(target: Value | None, module: Value) -> bool:
     if target is None:
         return False
     ids = {id(root) for root in roots(target)}
-    return any(id(owner) in ids for root in roots(module) for owner in owners(root))
+    return any(id(owner) in ids for part in (module, *roots(module)) for owner in owners(part))
 
 
 def inside(target: Value | None, module: Value) -> bool:
