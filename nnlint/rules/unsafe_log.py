@@ -101,9 +101,9 @@ def _in_evaluation(script: ScriptModel, call: Value) -> bool:
     """Whether it stands in a pass over data that trains nothing and in evaluation mode."""
     for held in script.passes:
         modes = {event.mode for event in held.of(EventKind.FORWARD)}
-        if held.looped and not held.trains and "eval" in modes and "train" not in modes:
-            if call.frame is not None and call.frame.inside(held.frame):
-                return True
+        evaluates = held.looped and not held.trains and "eval" in modes and "train" not in modes
+        if evaluates and call.frame is not None and call.frame.inside(held.frame):
+            return True
     return False
 
 
