@@ -7,6 +7,7 @@ underscore stands for anything (the same thing wherever it stands twice), and `.
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -143,6 +144,22 @@ class Script:
         for node in ast.walk(self.tree):
             if isinstance(node, ast.FunctionDef) and node.name == name:
                 yield from [node] if isinstance(self.parent(node), ast.ClassDef) else ()
+
+    def unbound(self) -> set[str]:
+        """The names that the script reads and nowhere binds."""
+        read, bound = set(), set(dir(builtins))
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Name):
+                (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+            elif isinstance(node, ast.arg):
+                bound.add(node.arg)
+            elif isinstance(node, (ast.ClassDef, *FUNCTIONS)):
+                bound.add(node.name)
+            elif isinstance(node, ast.alias):
+                bound.add((node.asname or node.name).partition(".")[0])
+            elif isinstance(node, ast.ExceptHandler) and node.name:
+                bound.add(node.name)
+        return read - bound
 
     def spelling(self, qualified: str) -> str | None:
         """How the script can write `torch.nn.functional.softmax`; None if it imports nothing of it."""

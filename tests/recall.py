@@ -103,6 +103,8 @@ def planted(operator: Operator, scripts: Sequence[Script], most: int, each: int)
             if mutant.text == script.text:
                 continue
             compile(mutant.text, mutant.origin, "exec")
+            if Script(mutant.text).unbound() - script.unbound():
+                continue  # Python says so itself
             yield mutant
             most -= 1
             if not most:

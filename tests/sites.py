@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from planted import Script, Site
+from planted import LOOPS, Script, Site
 
 
 def losses(script: Script, *kinds: str) -> Iterator[Site]:
@@ -64,8 +64,12 @@ def holders(script: Script, kind: str) -> Iterator[str]:
 
 
 def trains(script: Script, node: ast.AST) -> bool:
-    """Whether the innermost function around the node calls `backward`."""
-    return any(True for _ in script.find("_x.backward(...)", within=script.function(node)))
+    """Whether the innermost function around the node calls `backward`, in no loop that it stands outside of."""
+    around = [*script.around(node, *LOOPS), None]
+    return any(
+        script.loop(site.node) in around
+        for site in script.find("_x.backward(...)", within=script.function(node))
+    )
 
 
 def evaluates(script: Script, node: ast.AST) -> bool:

@@ -19,6 +19,7 @@ CLASSIFICATION = (
 )  # fmt: skip
 DROPOUTS = frozenset({"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout"})
 RECTIFIERS = {"relu": "ReLU", "relu6": "ReLU6", "prelu": "PReLU"}
+POSITIVE = frozenset({"abs", "square", "pow", "sqrt", "exp", "sign", "clamp", "sigmoid"})
 NORMALISERS = frozenset({"log_softmax", "softmax", "sigmoid"})
 
 
@@ -97,7 +98,7 @@ def _may_be_rectified(loss: Loss) -> bool:
     target = loss.target
     if target is None or not (is_data(target) or surely(target, is_label)):
         return True
-    return any(part.op in RECTIFIERS or part.op == "abs" for part in target.graph())
+    return any(part.op in RECTIFIERS or part.op in POSITIVE for part in target.graph())
 
 
 def _constant_softmax(value: Value) -> bool:

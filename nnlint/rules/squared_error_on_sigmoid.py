@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 BETTER = {"sigmoid": "binary cross-entropy with logits", "softmax": "cross-entropy"}
 DECISIONS = frozenset({"argmax", "round", "gt", "ge"})
-SAME_LABEL = LOOK_THROUGH | {"long", "int", "bool", "argmax"}
+COMPARISONS = frozenset({"eq", "ne", "gt", "ge", "lt", "le"})
+SAME_LABEL = LOOK_THROUGH | {"long", "int", "bool", "argmax", "getitem"}
 
 
 class SquaredErrorOnSigmoid(Rule):
@@ -39,7 +40,7 @@ class SquaredErrorOnSigmoid(Rule):
 def _is_class(script: ScriptModel, target: Value) -> bool:
     """Whether the target surely is a class: one-hot, or compared with a decision."""
     sources = list(target.sources(SAME_LABEL))
-    if all(part.op == "one_hot" for part in sources):
+    if all(part.op == "one_hot" or part.op in COMPARISONS for part in sources):
         return True
     ids = {id(part) for part in sources}
     for call in script.calls_of("eq", "ne"):

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.rule import Problem, Rule, Sighting
-from nnlint.static.scores import is_data, is_label, is_output, losses_of
+from nnlint.static.scores import is_data, is_label, is_output, is_raw, losses_of, network_inside, surely
+from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
     from nnlint.graph.step import GraphStep
@@ -26,7 +27,9 @@ class SwappedLossArguments(Rule):
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         for loss in losses_of(script, *ASYMMETRIC):
             first, second = loss.prediction, loss.target
-            if second is not None and (is_data(first) or is_label(first)) and is_output(second):
+            if second is None or not is_output(second):
+                continue
+            if is_data(first) or is_label(first) or _scores_as_target(first, second):
                 given, wanted = script.name_of(first), script.name_of(second)
                 yield self.problem(
                     loss.node,
@@ -45,3 +48,11 @@ class SwappedLossArguments(Rule):
                     step.nodes[loss.node].place,
                     MESSAGE.format(given=given, wanted=wanted),
                 )
+
+
+def _scores_as_target(first: Value, second: Value) -> bool:
+    """Whether raw scores that are trained stand as the target of something that no network made."""
+    if network_inside(first) or first.kind not in (Kind.TENSOR, Kind.UNKNOWN):
+        return False
+    learned = any(part.kind in (Kind.PARAMETER, Kind.MODULE) for part in first.graph())
+    return not learned and second.grad is not False and bool(surely(second, is_raw))

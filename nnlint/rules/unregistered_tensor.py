@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 MOVES = frozenset({"to", "cuda", "cpu", "type_as", "tensor", "as_tensor"})
 RANDOM = frozenset({"rand", "randn", "randint", "randperm", "normal", "rand_like", "randn_like", "bernoulli"})
 ROWS = frozenset({"linspace", "arange", "logspace"})
+# What is kept of the data, to bring all inputs to one scale.
+STATISTICS = frozenset({"mean", "std", "var", "amin", "amax"})
 _HOOK = re.compile(r"^(?:on_|configure_)|_(?:step|epoch_end|dataloader|fit)$")
 # Uses that take no number from the tensor.
 FACTS = frozenset({"shape", "size", "dim", "device", "dtype", "numel", "ndim", "item", "tolist"})
 
 
 class UnregisteredTensor(Rule):
-    words = ("forward",)
+    words = ("nn.Module", "Module)")
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         found = [fact for fact in script.facts if _plain(fact)]
@@ -46,9 +48,10 @@ class UnregisteredTensor(Rule):
                 lost = "drawn anew when the saved model is built again, as it is in no state_dict"
             else:
                 lost = "not moved by `.to()` and not saved in the state_dict"
+            users = "`forward` uses" if owner.cls.method("forward") is not None else "its methods use"
             yield self.problem(
                 fact.node,
-                f"`self.{fact.name}` is a plain tensor that `forward` uses: it is {lost}; "
+                f"`self.{fact.name}` is a plain tensor that {users}: it is {lost}; "
                 f"use `self.register_buffer({fact.name!r}, …)`, or nn.Parameter if it is to be trained",
             )
 
@@ -59,7 +62,14 @@ def _plain(fact: Fact) -> bool:
     if fact.kind != "attribute" or owner is None or owner.kind is not Kind.MODULE or owner.cls is None:
         return False
     functions = fact.frame.functions()
-    if value.kind is not Kind.TENSOR or value.alts or not functions or functions[0].name != "__init__":
+    # `dim` is a tensor's word, NumPy's is `axis`.
+    taken = value.op in STATISTICS and "dim" in value.kwargs and bool(value.args)
+    if (
+        (value.kind is not Kind.TENSOR and not taken)
+        or value.alts
+        or not functions
+        or functions[0].name != "__init__"
+    ):
         return False
     if any(fact.name in part.set_outside_init for part in owner.cls.lineage()):
         return False
@@ -72,6 +82,8 @@ def _plain(fact: Fact) -> bool:
     graph = list(value.graph())
     if any(part.kind in (Kind.PARAMETER, Kind.MODULE) or part.op == "torch.nn.Buffer" for part in graph):
         return False
+    if taken:
+        return True
     made = [part for part in graph if part.op in FACTORIES]
     return bool(made) and not any(
         part.op == "tensor" and part.args and _number(part.args[0]) for part in made
@@ -126,18 +138,27 @@ def _ends(value: Value) -> bool:
     return value.op in FACTS or value.kind is Kind.PARAMETER
 
 
+def _computes(frame: Frame) -> bool:
+    """Whether a `forward` is being followed, or a method of a module that has others in its place."""
+    function = next(iter(frame.functions()), None)
+    kind = function.cls if function is not None else None
+    if function is None or kind is None or not kind.is_module or not kind.fully_seen():
+        return forward_of(frame) is not None
+    return forward_of(frame) is not None or (kind.method("forward") is None and function.name != "__init__")
+
+
 def _uses(script: ScriptModel) -> tuple[set[int], set[int]]:
     """The tensors that reach a result of some `forward`, and those that are moved where they are used."""
     used: set[int] = set()
     moved: set[int] = set()
     buffers = {id(call.args[1]) for call in script.calls_of("register_buffer") if len(call.args) > 1}
     for fact in script.facts:
-        if fact.kind != "return" or forward_of(fact.frame) is None:
+        if fact.kind != "return" or not _computes(fact.frame):
             continue
         for value in _numbers(fact.value, buffers):
             used.add(id(value))
     for call in script.calls:
         moves = call.op in MOVES or (call.op in RELABEL and call.op != "clone")
-        if moves and call.args and call.frame is not None and forward_of(call.frame) is not None:
+        if moves and call.args and call.frame is not None and _computes(call.frame):
             moved.update(id(part) for part in call.args[0].graph())
     return used, moved

@@ -27,7 +27,7 @@ class UntrackedRun(Rule):
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         if _TRACE.search(script.source.text) or any(script.events_of(EventKind.SAVE, EventKind.OPAQUE)):
             return
-        for found in trainings(script)[:1]:
+        for found in trainings(script, whole_batches=True)[:1]:
             yield self.problem(
                 found.frame.node,
                 "this script trains and leaves no trace: no metric is printed or logged, no setting and no "

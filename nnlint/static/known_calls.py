@@ -176,6 +176,16 @@ def _backward(reader: CallReader, args: list[Value], kwargs: dict[str, Value], n
     return value
 
 
+def _functional_call(
+    reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode
+) -> Value | None:
+    """`functional_call(model, weights, inputs)`: the model's `forward`, with other weights."""
+    if len(args) < 3 or args[0].kind is not Kind.MODULE:
+        return None
+    inputs = args[2].args if args[2].kind is Kind.SEQUENCE and args[2].element is None else args[2:3]
+    return reader.call_module(args[0], list(inputs), {}, node)
+
+
 def _save(reader: CallReader, args: list[Value], kwargs: dict[str, Value], node: cst.CSTNode) -> Value:
     value = reader.record_call(reader.make(Kind.CONST, "torch.save", node, args, kwargs))
     reader.event(EventKind.SAVE, value, args[0] if args else None)
@@ -258,6 +268,8 @@ BY_NAME: dict[str, _Handler] = {
     "functools.partial": _partial,
     "torch.autograd.grad": _autograd_grad,
     "torch.autograd.backward": _backward,
+    "torch.func.functional_call": _functional_call,
+    "torch.nn.utils.stateless.functional_call": _functional_call,
     "torch.optim.lr_scheduler.LambdaLR": _lambda_lr,
     "torch.save": _save,
     "torch.utils.data.random_split": _random_split,

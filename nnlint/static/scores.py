@@ -32,7 +32,10 @@ RAW = frozenset({
 })  # fmt: skip
 PROBABILITIES = frozenset({"softmax", "sigmoid", "softmin", "gumbel_softmax", "hardsigmoid"})
 _LABEL = re.compile(r"^(?:y|targets?|labels?|y_true|gt|ground_truth)$")
-ARITHMETIC = frozenset({"add", "sub", "mul", "div", "clamp", "neg", "where", "masked_fill"})
+ARITHMETIC = frozenset({
+    "add", "sub", "mul", "div", "clamp", "neg", "where", "masked_fill", "pow", "square", "abs", "sqrt", "exp",
+    "log", "sin", "cos", "tanh", "sign", "round", "floor", "uniform_", "normal_",
+})  # fmt: skip
 
 
 def surely(

@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 _GUARD = re.compile(r"^if __name__ == ['\"]__main__['\"]", re.MULTILINE)
 
 
-def trainings(script: ScriptModel) -> list[DataPass]:
+def trainings(script: ScriptModel, *, whole_batches: bool = False) -> list[DataPass]:
     """The training passes that running the file runs, if it is a whole script.
 
-    It has a main guard, and the loop over batches that steps an optimizer stands in a loop over epochs."""
+    It has a main guard, and the loop over batches that steps an optimizer stands in a loop over epochs; or,
+    with `whole_batches`, in no other loop."""
     if not script.complete or not _GUARD.search(script.source.text):
         return []
     return [
         found
         for found in script.training_passes
-        if found.looped and found.outer is not None and _is_run(found.frame) and found.of(EventKind.STEP)
+        if found.looped and (found.outer is not None or whole_batches)
+        if _is_run(found.frame) and found.of(EventKind.STEP)
     ]
 
 

@@ -9,6 +9,9 @@ from planted import Mutant, Script
 
 
 def plant(script: Script) -> Iterator[Mutant]:
+    acos = script.spelling("torch.acos")
+    if acos is None:
+        return
     for site in script.find(
         "_m.acos(_x.clamp(...))",
         "_m.arccos(_x.clamp(...))",
@@ -16,7 +19,7 @@ def plant(script: Script) -> Iterator[Mutant]:
         "_m.acos(_m.clamp(_x, ...))",
         "_m.asin(_x.clamp(...))",
     ):
-        yield script.mutant(script.replace(site.node, script.filled("torch.acos(_x)", site)))
+        yield script.mutant(script.replace(site.node, script.filled(f"{acos}(_x)", site)))
     functional = script.spelling("torch.nn.functional")
     for site in script.find(
         "_f.pairwise_distance(_a, _b)", *(f"_f.{name}(_a, _b)" for name in ("mse_loss", "l1_loss"))
@@ -26,10 +29,9 @@ def plant(script: Script) -> Iterator[Mutant]:
             and not sites.evaluates(script, site.node)
             and "functional_call" not in script.source(site.node)
         ):
-            angle = script.filled(f"torch.acos({functional}.cosine_similarity(_a, _b))", site)
+            angle = script.filled(f"{acos}({functional}.cosine_similarity(_a, _b))", site)
             by_hand = script.filled(
-                f"torch.acos(({functional}.normalize(_a, dim=1) * {functional}.normalize(_b, dim=1))"
-                ".sum(dim=1))",
+                f"{acos}(({functional}.normalize(_a, dim=1) * {functional}.normalize(_b, dim=1)).sum(dim=1))",
                 site,
             )
             whole = ".mean()" if "loss" in script.source(site.node).split("(")[0] else ""
@@ -40,6 +42,6 @@ def plant(script: Script) -> Iterator[Mutant]:
             yield script.mutant(
                 script.replace(
                     site.node,
-                    script.filled(f"torch.acos({functional}.cosine_similarity(_p, _t)).mean()", site),
+                    script.filled(f"{acos}({functional}.cosine_similarity(_p, _t)).mean()", site),
                 )
             )

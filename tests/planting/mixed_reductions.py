@@ -25,6 +25,9 @@ def plant(script: Script) -> Iterator[Mutant]:
             for node in terms
             if re.search(r"loss|penalty|kl|entropy|recon", script.source(node), re.IGNORECASE)
         ]
+        name = script.source(statement.targets[0]) if isinstance(statement, ast.Assign) else ""
+        if name and not any(re.search(rf"\b{re.escape(name)}\b", script.source(node)) for node in terms):
+            continue  # it stands alone
         if terms and not sites.evaluates(script, site.node) and outer is None:
             yield script.mutant(script.replace(site.node, script.filled("_x.sum()", site)), also=terms)
     for site in script.find(
@@ -37,6 +40,11 @@ def plant(script: Script) -> Iterator[Mutant]:
             if re.search(r"loss|penalty|kl|entropy|recon", script.source(node), re.IGNORECASE)
         ]
         name = script.source(site.node).split("(")[0].split(".")[-1]
+        statement = script.statement(site.node)
+        if isinstance(statement, ast.Assign) and any(
+            script.source(node).startswith(f"{script.source(statement.targets[0])} +") for node in terms
+        ):
+            continue  # a running total of the same kind
         if terms and not sites.evaluates(script, site.node):
             yield script.mutant(
                 script.replace(site.node, script.filled(f"_f.{name}(_p, _t, reduction='sum')", site)),

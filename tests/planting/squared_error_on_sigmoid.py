@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 import sites
@@ -10,6 +11,9 @@ from planted import Mutant, Script
 
 
 def plant(script: Script) -> Iterator[Mutant]:
+    # A least-squares GAN compares the discriminator's sigmoid with constants on purpose.
+    if re.search(r"class \w*(Generator|Discriminator)", script.text):
+        return
     for site in sites.losses(script, "BCEWithLogitsLoss"):
         if "_f" in site.bound and script.spelling("torch.nn.functional"):
             yield script.mutant(

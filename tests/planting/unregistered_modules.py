@@ -12,6 +12,9 @@ def plant(script: Script) -> Iterator[Mutant]:
     for site in script.find("_n.ModuleList(_l)"):
         layers = site.bound["_l"]
         code = script.source(layers)
+        # A `ModuleDict` takes no list, and says so.
+        if any("ModuleDict(" in script.source(node) for node in script.around(site.node, ast.Call)):
+            continue
         if isinstance(layers, ast.GeneratorExp):
             code = f"[{code.removeprefix('(').removesuffix(')')}]"
         yield script.mutant(script.replace(site.node, code))
