@@ -5,11 +5,13 @@
 
 The checkout is of github.com/rishigurnani/nndebugger, and needs pandas, rdkit, scikit-learn, torch_geometric
 and pytest. NetDebugger's side is its own test suite as it stands, in one process: each of its tests says that
-one of its checks passes, or fails, on a model, and passes where the check is right. `nnlint run` examines the
-training of each of these models with all that is on by default. Times include starting Python: by the clock,
-and of the processor, which other work on the machine changes little (with OMP_NUM_THREADS=1: threads that
-wait for one another on a busy machine burn its time). Preparing the data alone is timed too. Results go to
-benchmarks/results/netdebugger.json.
+one of its checks passes, or fails, on a model, and passes where the check is right. nnlint's is one process,
+too, in which `nnlint.audit_training` calls the suite's trainer with each of these models; it does the
+experiments that NetDebugger does (and not its choice of a capacity, which none of these tests asks for), with
+the rules that explain what they see. Times include starting Python: by the clock, and of the processor, which
+other work on the machine changes less (with OMP_NUM_THREADS=1: threads that wait for one another on a busy
+machine burn its time). Both prepare the data, NetDebugger's suite once a test and nnlint's once; preparing it
+alone is timed too. Results go to benchmarks/results/netdebugger.json.
 """
 
 from __future__ import annotations
@@ -71,6 +73,12 @@ CASES = (
     ),
 )
 
+# What NetDebugger tests, and what explains it: shape, baseline, small batch and dependencies.
+RULES = (
+    "output-shape", "loss-broadcast", "input-independent-baseline", "overfit-small-batch",
+    "chart-dependencies", "cross-batch", "everything-frozen", "step-order", "vanishing-exploding-gradient",
+)  # fmt: skip
+
 # Every model of the suite leaves out the activation between its last two layers (`n_hidden - 1` counts one
 # too few), which no test of NetDebugger looks for and nobody planted; to say so is right.
 BESIDES = frozenset({"linear-stack"})
@@ -81,45 +89,58 @@ import random, sys, warnings
 import numpy as np
 import pandas as pd
 import torch
+from rdkit import Chem
+from sklearn.model_selection import train_test_split
 from torch_geometric.data import Data
 sys.path.insert(0, {checkout!r})
 warnings.simplefilter("ignore")
 from nndebugger import constants, dl_debug, loss
 from tests import utils_test
 frame = pd.read_csv({checkout!r} + "/data/export.csv", index_col=0)
-model_name, graphs = {model!r}, "Graph" in {model!r}
-if graphs:
-    from rdkit import Chem
-    np.random.seed(constants.RANDOM_SEED)
-    atoms = {{"C": np.eye(4)[0], "O": np.eye(4)[1], "N": np.eye(4)[2], "Cl": np.eye(4)[3]}}
-    chosen = frame.loc[frame.sample(n=4).index]
-    most = max(Chem.MolFromSmiles(smiles).GetNumAtoms() for smiles in chosen.smiles)
-    rows = [utils_test.featurize_smiles_by_atom(smiles, atoms, most, 4) for smiles in chosen.smiles]
-    data = [
-        Data(x=torch.tensor(row, dtype=torch.float), y=torch.tensor(value, dtype=torch.float))
-        for row, value in zip(rows, chosen.value)
-    ]
-    make = lambda: getattr(utils_test, model_name)(100, 1, 3, 4, most)
-else:
-    from sklearn.model_selection import train_test_split
-    rows = np.stack([utils_test.featurize_smiles(smiles, 512) for smiles in frame.smiles]).astype(float)
-    tests = int(np.floor(len(frame) * constants.TRAIN_FRAC))
-    rows, _, values, _ = train_test_split(
-        rows, frame.value.values.tolist(), test_size=tests, shuffle=True, random_state=constants.RANDOM_SEED
-    )
-    data = [
-        Data(x=torch.tensor(row, dtype=torch.float).view(1, 512), y=torch.tensor(value, dtype=torch.float))
-        for row, value in zip(rows, values)
-    ]
-    make = lambda: getattr(utils_test, model_name)(512, 1, 3)
-trainer, device, loss_fn = utils_test.{trainer}, torch.device("cpu"), loss.st_loss()
-torch.manual_seed(constants.RANDOM_SEED)
+np.random.seed(constants.RANDOM_SEED)
+atoms = {{"C": np.eye(4)[0], "O": np.eye(4)[1], "N": np.eye(4)[2], "Cl": np.eye(4)[3]}}
+chosen = frame.loc[frame.sample(n=4).index]
+most = max(Chem.MolFromSmiles(smiles).GetNumAtoms() for smiles in chosen.smiles)
+rows = [utils_test.featurize_smiles_by_atom(smiles, atoms, most, 4) for smiles in chosen.smiles]
+graphs = [
+    Data(x=torch.tensor(row, dtype=torch.float), y=torch.tensor(value, dtype=torch.float))
+    for row, value in zip(rows, chosen.value)
+]
+rows = np.stack([utils_test.featurize_smiles(smiles, 512) for smiles in frame.smiles]).astype(float)
+tests = int(np.floor(len(frame) * constants.TRAIN_FRAC))
+rows, _, values, _ = train_test_split(
+    rows, frame.value.values.tolist(), test_size=tests, shuffle=True, random_state=constants.RANDOM_SEED
+)
+rows = [
+    Data(x=torch.tensor(row, dtype=torch.float).view(1, 512), y=torch.tensor(value, dtype=torch.float))
+    for row, value in zip(rows, values)
+]
 """
 
 NNLINT = (
     PREPARE
     + """
-trainer(make(), data, {batch}, 0.001, 25, device, loss_fn)
+import json, resource, time
+import nnlint
+torch.set_num_threads(1)
+def worked():
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+def train(model_name, trainer):
+    torch.manual_seed(constants.RANDOM_SEED)
+    shape, data, batch = (512, 1, 3), rows, 124
+    if "Graph" in model_name:
+        shape, data, batch = (100, 1, 3, 4, most), graphs, 4
+    model = getattr(utils_test, model_name)(*shape)
+    getattr(utils_test, trainer)(model, data, batch, 0.001, 25, torch.device("cpu"), loss.st_loss())
+for model_name, trainer in {cases!r}:
+    began, before = time.perf_counter(), worked()
+    report = nnlint.audit_training(lambda: train(model_name, trainer), select={rules!r}, seconds=600)
+    grave = [entry for entry in report.findings if entry.severity != nnlint.Severity.INFO]
+    names = sorted({{entry.name for entry in grave}})
+    failure = "" if names else "; ".join(f"{{entry.what}}: {{entry.why}}" for entry in report.not_run)
+    skipped = [f"{{entry.what}}: {{entry.why}}" for entry in report.skipped]
+    print(json.dumps([names, failure, time.perf_counter() - began, worked() - before, skipped]), flush=True)
 """
 )
 
@@ -133,6 +154,7 @@ class Outcome:
     failure: str
     seconds: float
     worked: float
+    skipped: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         said = self.failure or ", ".join(self.said) or "sound"
@@ -192,26 +214,31 @@ def nnlint(script: Path, expected: frozenset[str], *arguments: str) -> Outcome:
     return Outcome(names, right, failure, seconds, worked)
 
 
-def prepared(checkout: Path, model: str) -> float:
-    """The processor's seconds for reading the data, as a part of every run."""
-    code = PREPARE.format(checkout=str(checkout), model=model, trainer="trainer")
+def prepared(checkout: Path) -> float:
+    """The processor's seconds for reading the data."""
+    code = PREPARE.format(checkout=str(checkout))
     return _timed([sys.executable, "-W", "ignore", "-c", code], checkout)[2]
 
 
-def polymers(checkout: Path) -> list[Outcome]:
-    """Every case by nnlint."""
+def polymers(checkout: Path) -> tuple[list[Outcome], float, float]:
+    """Every case by nnlint, and the seconds of all of it."""
+    cases = [(case.model, case.trainer) for case in CASES]
+    code = NNLINT.format(checkout=str(checkout), cases=cases, rules=RULES)
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "audits.py"
+        script.write_text(code, encoding="utf-8")
+        done, seconds, worked = _timed([sys.executable, "-W", "ignore", str(script)], script.parent)
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[[")]
+    if len(lines) < len(CASES):
+        sys.exit(f"nnlint's side failed: {done.stderr.strip()[-500:]}")
     found = []
-    for case in CASES:
-        with tempfile.TemporaryDirectory() as folder:
-            script = Path(folder) / "train.py"
-            batch = 4 if "Graph" in case.model else 124
-            script.write_text(
-                NNLINT.format(checkout=str(checkout), model=case.model, trainer=case.trainer, batch=batch),
-                encoding="utf-8",
-            )
-            found.append(nnlint(script, case.rules))
+    for case, (names, failure, took, own, skipped) in zip(CASES, lines, strict=True):
+        right = not failure and (
+            not case.rules.isdisjoint(names) if case.rules else BESIDES.issuperset(names)
+        )
+        found.append(Outcome(tuple(names), right, failure, took, own, tuple(skipped)))
         print(f"{case.model} {case.trainer}: {found[-1]}", flush=True)
-    return found
+    return found, seconds, worked
 
 
 # What is planted in small_polymers.py, and which rules name it.
@@ -240,8 +267,8 @@ def main() -> None:
     passed, seconds, worked = netdebugger(checkout)
     tests = [test for case in CASES for test in case.tests]
     print(f"NetDebugger: {len(passed)} of {len(tests)} right, {worked:.1f} s ({seconds:.0f} s)", flush=True)
-    found = polymers(checkout)
-    preparing = {model: round(prepared(checkout, model), 1) for model in ("MyNet", "GraphNet1")}
+    found, our_seconds, our_worked = polymers(checkout)
+    preparing = round(prepared(checkout), 1)
     theirs = {
         "right": sum(passed.issuperset(case.tests) for case in CASES),
         "of": len(CASES),
@@ -251,8 +278,8 @@ def main() -> None:
     ours = {
         "right": sum(outcome.right for outcome in found),
         "of": len(found),
-        "processor seconds": round(sum(outcome.worked for outcome in found), 1),
-        "seconds": round(sum(outcome.seconds for outcome in found), 1),
+        "processor seconds": round(our_worked, 1),
+        "seconds": round(our_seconds, 1),
     }
     print("preparing the data", preparing, "NetDebugger", theirs, "nnlint", ours, sep="\n")
     cases = [
