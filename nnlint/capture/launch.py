@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing.process
 import os
 import random
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from nnlint.capture.shelter import jail, ways
 if TYPE_CHECKING:
     from nnlint.capture.host import Host
 
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 PLAN, PIPE = "NNLINT_PLAN", "NNLINT_PIPE"
 
 # What torchrun sets in the environment of each process.
@@ -115,7 +117,8 @@ def describe_error(error: BaseException) -> str:
     for frame in traceback.extract_tb(error.__traceback__):
         if not frame.filename.startswith("<") and not is_library(frame.filename):
             place = f" ({frame.filename}:{frame.lineno})"
-    text = " ".join(f"{type(error).__name__}: {error}".split())
+    # Libraries write for a terminal: torch refuses an old pickle in bold letters.
+    text = _STYLE.sub("", " ".join(f"{type(error).__name__}: {error}".split()))
     hint = ""
     if isinstance(error, (KeyError, ValueError, RuntimeError)) and any(name in text for name in _RANKS):
         hint = "; it expects torchrun: see --nproc-per-node"

@@ -19,7 +19,7 @@ from nnlint.capture.supervise import Capture, capture
 EARLY = {
     "exits": ("import sys\nsys.exit(3)", "exited with status 3"),
     "ends its process": ("import os\nos._exit(0)", "ended its process"),
-    "raises": ("raise ValueError('no such data')", "ValueError: no such data"),
+    "raises": (r"raise ValueError('no such \x1b[1mdata\x1b[0m')", "ValueError: no such data"),
     "raises in the first batch": (
         HEAD + "for x, y in DataLoader(data, 8):\n    raise KeyError('label')",
         "KeyError: 'label'",
@@ -107,6 +107,53 @@ def test_exceptions_swallowed_around_the_loop(tmp_path: Path) -> None:
     body = "".join(f"    {line}\n" for line in NO_LOADER.strip().splitlines())
     seen = run(HEAD + "while True:\n  try:\n" + body + "  except BaseException:\n    pass\n", tmp_path)
     assert seen.first_step is not None, seen.not_run
+
+
+# Batches come from a thread, as prefetch_generator has it; samples from a pool that the data set keeps.
+READS_AHEAD = """
+import queue, threading
+from concurrent.futures import ThreadPoolExecutor
+pool = ThreadPoolExecutor(1)
+class Rows:
+    def __len__(self): return 64
+    def __getitem__(self, index): return pool.submit(lambda: (features[index], labels[index])).result()
+class Ahead(threading.Thread):
+    def __init__(self, batches):
+        super().__init__(daemon=True)
+        self.batches, self.ready = batches, queue.Queue(12)
+        self.start()
+    def run(self):
+        for batch in self.batches: self.ready.put(batch)
+        self.ready.put(None)
+    def __iter__(self): return iter(self.ready.get, None)
+net = nn.Linear(6, 2)
+opt = torch.optim.SGD(net.parameters(), lr=0.1)
+for epoch in range(9):
+    for x, y in Ahead(iter(DataLoader(Rows(), 4))):
+        opt.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        opt.step()
+"""
+
+
+def test_threads_that_a_forked_process_lacks_are_had_by_running_anew(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(HEAD + READS_AHEAD)
+    wanted = [Continuation("as it is", "none", 20, 30), Continuation("held", "same_batch", 20, 30)]
+    seen = capture(Request(str(script), seconds=200), wanted)
+    assert (seen.rerun, seen.not_run) == (True, []), seen.output
+    assert seen.first_step is not None
+    assert len(seen.first_step.losses) == len(seen.first_step.criteria) == 1
+    assert [len(entry.steps) for entry in seen.trajectories.values()] == [20, 20]
+
+
+def test_what_waits_after_training_is_told_by_then(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(HEAD + NO_LOADER.replace("300", "7") + "import time\ntime.sleep(10_000)\n")
+    seen = capture(Request(str(script), seconds=100), [Continuation("as it is", "none", 20, 30)])
+    assert seen.not_run == []
+    assert len(seen.trajectories["as it is"].steps) == 7
+    assert seen.trajectories["as it is"].ended == "the script waits for something"
 
 
 def test_killing_nnlint_kills_the_script(tmp_path: Path) -> None:
