@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import select
+import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +18,7 @@ from typing import Any, NoReturn
 import torch
 from torch.optim import Optimizer
 
+from nnlint.capture import stillness
 from nnlint.capture.channel import Channel
 from nnlint.capture.forks import describe, ended, fork, heard
 from nnlint.capture.loads import Loads
@@ -68,8 +70,13 @@ class Scout(Listener):
         # Asking at every call, or backward, would cost a fork each; a script that never trains calls often.
         self._seen = 0
         self._next = 1
+        # Whether a process that is forked lacks threads which the script has started.
+        self._missing = False
 
     def next_batch(self, batches: Batches) -> Any:
+        if not self.host.plan.fork and threading.current_thread() is not threading.main_thread():
+            # It reads ahead for a loop elsewhere, which shows itself by its calls.
+            return next(batches.inner)
         try:
             batch = next(batches.inner)
         except StopIteration:
@@ -143,6 +150,7 @@ class Scout(Listener):
             if number == host.plan.at:
                 self._become(host.plan.role, trigger, place, batches, batch)
             return
+        self._missing = stillness.others() > 0
         verdict = self._fork(f"probe {number}", lambda: self._become("probe", trigger, place, batches, batch))
         if verdict == "training":
             self._continue(trigger, place, batches, batch)
@@ -208,6 +216,8 @@ class Scout(Listener):
             if line.startswith(b"verdict\t"):
                 verdict = line.removeprefix(b"verdict\t").decode()
             host.channel.pass_on(line)
+            if line.startswith(b"cannot_fork\t"):
+                host.finish()
         if verdict is None:
             host.channel.send("died", f"probe\t{describe(code)}")
         return verdict
@@ -227,3 +237,11 @@ class Scout(Listener):
         else:
             continuation = next(entry for entry in self.host.plan.continuations if entry.name == role)
             self.host.watch.listener = Runner(self.host, continuation, trigger, batches, batch)
+        stillness.watch(self._missing, self._still)
+
+    def _still(self) -> None:
+        """Nothing has happened in this process, which was forked, for long."""
+        if self._missing:
+            self.host.channel.send("cannot_fork", "threads of the script are missing in a forked process")
+            self.host.finish()
+        self.host.watch.listener.still()

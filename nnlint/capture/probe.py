@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -34,6 +35,8 @@ class Probe(Listener):
         self._batches: Callable[[], Batches | None] = weakref.ref(batches) if batches else lambda: None
         if batches is not None:
             self.seen.loader, self.seen.batch = batches.loader, batch
+        # The one that may train; another may read ahead for it.
+        self._thread = threading.get_ident()
         self.given = 0
         self.calls = 0
         self._differentiated = False
@@ -44,6 +47,8 @@ class Probe(Listener):
         self.seen.begin()
 
     def next_batch(self, batches: Batches) -> Any:
+        if threading.get_ident() != self._thread:
+            return next(batches.inner)
         self.given += 1
         ours = self.seen.loader
         if self.seen.steps or self._updated():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -41,6 +42,8 @@ class Runner(Listener):
         self.host = host
         self.continuation = continuation
         self.trigger = trigger
+        # The one that trains; another may read ahead for it.
+        self._thread = threading.get_ident()
         self.steps: list[Step] = []
         # The batch that each loader gives again and again, by the loader's identity.
         self.held: dict[int, Any] = {}
@@ -106,6 +109,8 @@ class Runner(Listener):
         return self._given(batches, changed)
 
     def next_batch(self, batches: Batches) -> Any:
+        if threading.get_ident() != self._thread:
+            return next(batches.inner)
         self.check_time()
         if id(batches.loader) in self.held:
             return self._given(batches, batches_of.held(self.held[id(batches.loader)]))
@@ -250,6 +255,11 @@ class Runner(Listener):
     def ended(self, why: str) -> None:
         """The script is over in this process."""
         self.end(why)
+
+    def still(self) -> None:
+        """It may serve what it has trained, or wait for a key; what was seen by then is told."""
+        if self.steps:
+            self.end("the script waits for something")
 
     def end(self, why: str) -> NoReturn:
         """Report and end the process."""

@@ -159,7 +159,9 @@ def capture(
     if plan.fork or request.trace:
         run.start(plan)
         if run.cannot_fork:
-            run.capture.rerun = True
+            run.capture = Capture(rerun=True, shelter=run.capture.shelter)
+            run.died.clear()
+            run.cannot_fork = False
             run.again()
     else:
         run.capture.rerun = True
@@ -320,7 +322,7 @@ class _Run:
                 else:
                     tail = self._printed(tail, data)
             # The pipe closes when the last process that speaks is gone; a daemon may keep stdout open.
-            if reading not in selector.get_map():
+            if reading not in selector.get_map() or self.cannot_fork:
                 break
         # What it has printed last may be still on the way to us when it has spoken its last.
         while select.select([output], [], [], 0)[0] and (data := os.read(output.fileno(), 65536)):

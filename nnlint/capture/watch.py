@@ -48,6 +48,9 @@ class Listener:
     def ended(self, why: str) -> None:
         """The script is over."""
 
+    def still(self) -> None:
+        """The script has waited for something for long; told in a thread of our own."""
+
     def stepping(self, optimizer: Optimizer) -> None:
         """An optimizer is about to step."""
 
