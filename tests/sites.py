@@ -64,7 +64,7 @@ def holders(script: Script, kind: str) -> Iterator[str]:
 
 
 def trains(script: Script, node: ast.AST) -> bool:
-    """Whether the innermost function around the node calls `backward`, in no loop that it stands outside of."""
+    """Whether the innermost function around the node calls `backward`, in no loop that it stands outside."""
     around = [*script.around(node, *LOOPS), None]
     return any(
         script.loop(site.node) in around

@@ -61,12 +61,11 @@ class ConditionalStep(Rule):
             for event in update.before(EventKind.BACKWARD)
             if event.time > since and event.frame.loop() is update.round
         ]
-        if len(backwards) != 1:
-            return False
-        backward = backwards[0]
-        if any(frame is test for frame in backward.frame.chain()):
-            return False
-        if every_nth(backward.frame, update.round) is not None:
+        if not backwards or any(
+            every_nth(backward.frame, update.round) is not None
+            or any(frame is test for frame in backward.frame.chain())
+            for backward in backwards
+        ):
             return False
         steps = [
             event
@@ -79,6 +78,6 @@ class ConditionalStep(Rule):
             event.kind is EventKind.ZERO_GRAD
             and touches(event.target, update.optimizer)
             and event.frame.loop() is update.round
-            and implied(event.frame, backward.frame, update.round)
+            and all(implied(event.frame, backward.frame, update.round) for backward in backwards)
             for event in update.events
         )

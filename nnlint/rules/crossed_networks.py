@@ -50,7 +50,7 @@ class CrossedNetworks(Rule):
                 )
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
-        if not script.complete or any(True for _ in script.events_of(EventKind.GRAD)):
+        if not script.complete or any(map(_trains_by_hand, script.events_of(EventKind.GRAD))):
             return
         told: set[int] = set()
         for turn in turns(script):
@@ -129,6 +129,15 @@ class CrossedNetworks(Rule):
                 f"trained; call `{name}.step()` after its `backward()`",
                 related=tuple((e.call.node, "the optimizer that steps") for e in others[:2] if e.call.node),
             )
+
+
+def _trains_by_hand(event: Event) -> bool:
+    """Whether `autograd.grad` may be taken by a network's weights, which can then be stepped without `.grad`."""
+    inputs = event.call.args[1] if len(event.call.args) > 1 else event.call.kwargs.get("inputs")
+    if inputs is None:
+        return True
+    taken = [inputs, *(inputs.args if inputs.kind is Kind.SEQUENCE else ())]
+    return any(part.kind not in (Kind.TENSOR, Kind.SEQUENCE) for one in taken for part in one.alternatives())
 
 
 def _cleared(script: ScriptModel) -> Iterator[tuple[Event, Value]]:

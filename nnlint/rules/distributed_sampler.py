@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.arguments import argument, constant
 from nnlint.static.loops import DataPass
-from nnlint.static.ranks import DIVIDES, REPLICAS, draws_from_all
+from nnlint.static.ranks import DIVIDES, draws_from_all, is_replica
 from nnlint.static.splits import LOADER
 from nnlint.static.values import EventKind, Kind, Value
 
@@ -66,16 +66,16 @@ class DistributedSampler(Rule):
 
     def _without(self, script: ScriptModel) -> Iterator[Problem]:
         """Replicas that are trained on a loader which knows nothing of ranks."""
-        if DIVIDES.search(script.source.data) is not None:
+        idle = _set_aside(script)
+        if idle is None and DIVIDES.search(script.source.data) is not None:
             return
         for found in script.training_passes:
             models = [e.target for e in found.of(EventKind.FORWARD) if e.target is not None]
-            model = next(
-                (target for target in models if all(part.op in REPLICAS for part in target.alternatives())),
-                None,
-            )
+            model = next((target for target in models if is_replica(target, script)), None)
             for loader in _loaders(found) if model is not None else ():
                 if model is None or loader.node is None or not draws_from_all(loader):
+                    continue
+                if idle is not None and not _same_data(idle, loader):
                     continue
                 yield self.problem(
                     loader.node,
@@ -100,6 +100,24 @@ class DistributedSampler(Rule):
                         f"process; call `{name}.set_epoch(epoch)` at the start of each epoch",
                         related=((loader.node, "the training loader"),),
                     )
+
+
+def _set_aside(script: ScriptModel) -> Value | None:
+    """A sampler that is made, and given to nothing."""
+    given = {
+        id(part)
+        for call in script.calls
+        for argument_ in (*call.args, *call.kwargs.values())
+        for part in argument_.graph()
+    }
+    kept = {id(part) for fact in script.facts if fact.kind != "name" for part in fact.value.alternatives()}
+    return next((one for one in script.calls_of(SAMPLER) if id(one) not in given | kept), None)
+
+
+def _same_data(sampler: Value, loader: Value) -> bool:
+    """Whether the sampler was made for the very data that the loader reads."""
+    data, read = argument(sampler, "dataset"), argument(loader, "dataset")
+    return data is not None and read is not None and data is read
 
 
 def _loaders(found: DataPass) -> list[Value]:

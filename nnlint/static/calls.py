@@ -238,6 +238,8 @@ class CallReader(ModuleReader):
                 items.extend(arg.attrs.values())
                 items.extend(arg.args)
                 value.kwargs.update(arg.attrs)
+                # `self.transformer.wte`, as nanoGPT reads its `ModuleDict`
+                value.attrs.update({key: item for key, item in arg.attrs.items() if item.kind is Kind.MODULE})
             elif arg.op == "star" and arg.args and arg.args[0].kind is Kind.SEQUENCE:
                 value.element = arg.args[0].element
                 items.extend(arg.args[0].args)
