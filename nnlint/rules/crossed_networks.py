@@ -132,7 +132,7 @@ class CrossedNetworks(Rule):
 
 
 def _trains_by_hand(event: Event) -> bool:
-    """Whether `autograd.grad` may be taken by a network's weights, which can then be stepped without `.grad`."""
+    """Whether `autograd.grad` may be taken by weights, which can then be stepped without `.grad`."""
     inputs = event.call.args[1] if len(event.call.args) > 1 else event.call.kwargs.get("inputs")
     if inputs is None:
         return True
