@@ -57,7 +57,7 @@ class UnsafeLog(Rule):
                     call.node,
                     self._message(script, call),
                     fix=_stable(script, call),
-                    severity=Severity.INFO if surely(call.args[0], _hardly_ever) else None,
+                    severity=_severity(call.args[0]),
                 )
 
     def check_graph(self, step: GraphStep) -> Iterator[Sighting]:
@@ -102,19 +102,21 @@ def _in_evaluation(script: ScriptModel, call: Value) -> bool:
     for held in script.passes:
         modes = {event.mode for event in held.of(EventKind.FORWARD)}
         evaluates = held.looped and not held.trains and "eval" in modes and "train" not in modes
-        if evaluates and call.frame is not None and call.frame.inside(held.frame):
+        if evaluates and call.frame is not None and call.frame.loop() is held.frame:
             return True
     return False
 
 
-def _hardly_ever(value: Value) -> bool:
-    """Zero only by chance, or for scores that something holds up: the sigmoid of a flow's `s + 2`."""
-    if value.op == "sigmoid":
-        return bool(surely(value.args[0], _held_up)) if value.args else False
-    return value.op in BY_CHANCE
+def _severity(value: Value) -> Severity | None:
+    """Less than the page's where zero comes by chance only, or something holds the scores up."""
+    if surely(value, lambda part: part.op in BY_CHANCE):
+        return Severity.WARNING
+    held_up = surely(value, lambda part: part.op == "sigmoid" and bool(surely(part.args[0], _held_up)))
+    return Severity.INFO if held_up else None
 
 
 def _held_up(value: Value) -> bool:
+    """The `s + 2` of a flow's scale `sigmoid(s + 2)`."""
     return value.op == "add" and any(
         isinstance(part.const, (int, float)) and part.const >= 1 for part in value.args
     )
