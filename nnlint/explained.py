@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 Near: TypeAlias = Callable[[Finding, Finding], bool]
 
 
-def unexplained(findings: Sequence[Finding], rules: Iterable[Rule], near: Near) -> list[Finding]:
-    """The findings without those that another one, near them, explains.
+def unexplained(findings: Sequence[Finding], rules: Iterable[Rule], near: Near) -> dict[int, Finding]:
+    """The findings without those that another one, near them, explains, by their place in `findings`.
 
-    Of several that explain each other in a circle the first one stays.
+    Of several that explain each other in a circle the first one stays. One that stays for others is as grave
+    as they are: what a run has shown to go wrong is no guess any more.
     """
     by_name = {rule.page.name: frozenset(rule.explained_by) for rule in rules}
 
@@ -48,7 +49,16 @@ def unexplained(findings: Sequence[Finding], rules: Iterable[Rule], near: Near) 
         if at not in silent and at not in roots:
             roots.append(at)
             silent |= _following([at], causes) - {at}
-    return [findings[at] for at in sorted(roots)]
+    return {
+        at: _for(findings[at], [findings[other] for other in _following([at], causes)])
+        for at in sorted(roots)
+    }
+
+
+def _for(finding: Finding, explained: Iterable[Finding]) -> Finding:
+    """The finding, which speaks for those that it explains; those of the source are told beside it."""
+    silent = [other.severity for other in explained if other.tier is not Tier.STATIC]
+    return replace(finding, severity=min([finding.severity, *silent], key=lambda severity: severity.rank))
 
 
 def _following(roots: Iterable[int], causes: Sequence[Sequence[int]]) -> set[int]:

@@ -90,7 +90,7 @@ def graph_of(seen: Capture, target: str) -> tuple[GraphStep | None, list[NotRun]
 
 def each_once(findings: Sequence[Finding], rules: Sequence[Rule], near: Near) -> list[Finding]:
     """The findings of all tiers without those that another one near them explains, or tells already."""
-    kept = {id(finding) for finding in unexplained(findings, rules, near)}
+    kept = unexplained(findings, rules, near)
     built = {rule.page.name for rule in rules if rule.names_what_is_built}
     read = [finding for finding in findings if finding.tier is Tier.STATIC]
 
@@ -110,9 +110,9 @@ def each_once(findings: Sequence[Finding], rules: Sequence[Rule], near: Near) ->
         )
 
     return [
-        finding
-        for finding in findings
-        if (finding.tier is Tier.STATIC or id(finding) in kept) and not told(finding)
+        kept.get(at, finding)
+        for at, finding in enumerate(findings)
+        if (finding.tier is Tier.STATIC or at in kept) and not told(finding)
     ]
 
 

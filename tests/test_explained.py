@@ -77,7 +77,7 @@ def _finding(name: str, row: int, tier: Tier = Tier.EXPERIMENT, **other: Any) ->
 
 def _left(seen: Capture, *findings: Finding) -> list[tuple[str, int]]:
     near = Neighbourhood(seen, findings, {"train.py": SCRIPT}).near
-    return [(finding.name, finding.span.start.row) for finding in unexplained(findings, RULES, near)]
+    return [(finding.name, finding.span.start.row) for finding in unexplained(findings, RULES, near).values()]
 
 
 def test_in_one_loop_one_bug_is_told_once() -> None:
@@ -112,6 +112,17 @@ def test_a_finding_may_name_what_follows_from_it() -> None:
     # By its page, NaN would explain that ten samples are not learnt.
     assert _left(TWO, replace(flipped, explains=()), nan) == [("nan-inf-origin", PRETRAIN)]
     assert len(_left(TWO, flipped, _finding("nan-inf-origin", TRAIN))) == 2
+
+
+def test_one_that_stays_for_another_is_as_grave() -> None:
+    near = Neighbourhood(ONE, (), {"train.py": SCRIPT}).near
+    guess = replace(_finding("constant-init", ENCODER, Tier.STATIC), severity=Severity.WARNING)
+    for severity, expected in ((Severity.ERROR, Severity.ERROR), (Severity.INFO, Severity.WARNING)):
+        dead = replace(_finding("dead-units", PRETRAIN), severity=severity)
+        assert unexplained([dead, guess], RULES, near) == {1: replace(guess, severity=expected)}
+    # Of what the source shows nothing is hidden, so that nothing has to speak for it.
+    read = _finding("dead-units", PRETRAIN, Tier.STATIC)
+    assert unexplained([read, guess], RULES, near) == {1: guess}
 
 
 def test_of_those_that_explain_each_other_one_stays() -> None:
