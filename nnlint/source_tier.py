@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from nnlint import fixes
+from nnlint.collecting import uncollected
 from nnlint.failures import describe, one_line
 from nnlint.finding import Finding, NotRun, Related, Span, Tier
 from nnlint.lines import split_lines
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     _Told: TypeAlias = tuple[list[tuple[Rule, Problem]], Mapping[cst.CSTNode, Place], list[NotRun]]
 
 
+@uncollected()
 def run(rules: Sequence[Rule], source: Source) -> tuple[list[Finding], list[NotRun]]:
     """The findings of each rule; one that fails is reported and stops none of the others."""
     seen = glimpse(rules, source)

@@ -26,6 +26,9 @@ class WrongDenominator(Rule):
             word in script.source.text for word in ("loss", "Loss", "criterion", "mean(", "enumerate(")
         ):
             return
+        multiplied = {
+            id(part) for mul in script.calls_of("mul") for arg in mul.args for part in arg.alternatives()
+        }
         for call in script.calls_of("div"):
             if len(call.args) < 2 or call.node is None:
                 continue
@@ -33,17 +36,17 @@ class WrongDenominator(Rule):
             if count is None:
                 continue
             for total in totals(call.args[0]):
-                problem = self._judge(script, call, total, *count)
+                problem = self._judge(script, call, total, *count, multiplied)
                 if problem is not None:
                     yield problem
                     break
 
-    def _judge(self, script: ScriptModel, call: Value, total: Total, unit: str, of: Value) -> Problem | None:
+    def _judge(
+        self, script: ScriptModel, call: Value, total: Total, unit: str, of: Value, multiplied: set[int]
+    ) -> Problem | None:
         assert call.node is not None
         name = _name(script, call, total)
-        if unit == "samples" and any(
-            call in arg.alternatives() for mul in script.calls_of("mul") for arg in mul.args
-        ):
+        if unit == "samples" and id(call) in multiplied:
             return None  # times the size of a batch
         if unit == "samples" and reduced(script, total.added) == "mean" and _by_batches(script, total, of):
             return self.problem(

@@ -127,7 +127,9 @@ def constructed(optimizer: Value) -> bool:
 
 def apart(first: Value | None, second: Value | None) -> bool:
     """Whether two optimizers are surely two: both are seen being made, in different places."""
-    if first is None or second is None or not (constructed(first) and constructed(second)):
+    if first is None or second is None or first is second:
+        return False
+    if not (constructed(first) and constructed(second)):
         return False
     return not {id(part) for part in roots(first)} & {id(part) for part in roots(second)}
 
