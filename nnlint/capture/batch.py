@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
@@ -82,4 +83,20 @@ def describe(value: Any, depth: int = 3) -> str:
         return f"{{{inner}}}"
     if isinstance(value, (list, tuple)):
         return f"({', '.join(describe(item, depth - 1) for item in value[:8])})"
+    if fields := _fields(value):
+        inner = ", ".join(f"{name}={describe(item, depth - 1)}" for name, item in list(fields.items())[:8])
+        return f"{type(value).__name__}({inner})"
     return type(value).__name__
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """What a data class holds, or a batch of PyTorch Geometric and the like."""
+    # Both may be anybody's: fields that were never set, a `to_dict` that wants something.
+    with contextlib.suppress(Exception):
+        if isinstance(value, type):
+            return {}
+        if dataclasses.is_dataclass(value):
+            return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        if callable(getattr(value, "to_dict", None)) and any(True for _ in tensors(value)):
+            return {str(name): item for name, item in value.to_dict().items()}
+    return {}

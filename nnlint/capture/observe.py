@@ -22,6 +22,7 @@ from nnlint.capture.plan import (
     Loss,
     OptimizerState,
     Parameter,
+    Part,
     Place,
     Root,
 )
@@ -37,6 +38,7 @@ class _Call:
     training: bool
     args: Any
     kwargs: Any
+    parts: tuple[Part, ...]
     output: str = ""
 
 
@@ -83,7 +85,14 @@ class Observation:
 
     def calling(self, root: torch.nn.Module, args: Any, kwargs: Any) -> None:
         """Remember the call before the model can change its arguments."""
-        self.calls[root] = _Call(user_place(), root.training, batches_of.held(args), batches_of.held(kwargs))
+        parts = tuple(
+            Part(name, type(module).__name__, module.training)
+            for name, module in root.named_modules()
+            if module is not root
+        )
+        self.calls[root] = _Call(
+            user_place(), root.training, batches_of.held(args), batches_of.held(kwargs), parts
+        )
 
     def called(self, root: torch.nn.Module, output: Any) -> None:
         """Remember what came out."""
@@ -152,7 +161,7 @@ class Observation:
         return FirstStep(
             trigger=self.trigger,
             place=self.place,
-            loader=_settings(self.loader) if self.loader is not None else None,
+            loader=_settings(self.loader, self.watch) if self.loader is not None else None,
             batch=batches_of.describe(self.batch) if self.batch is not None else "",
             roots=tuple(self._root(root, call, holders) for root, call in self.calls.items()),
             optimizers=tuple(
@@ -187,6 +196,7 @@ class Observation:
             arguments=tuple(described),
             output=call.output,
             dropped=_dropped(root, call),
+            parts=call.parts,
         )
 
     def _parameter(self, name: str, parameter: torch.Tensor, optimizers: tuple[int, ...]) -> Parameter:
@@ -250,7 +260,7 @@ def _dropped(root: torch.nn.Module, call: _Call) -> tuple[Place, ...]:
     return tuple(dict.fromkeys(mode.places))
 
 
-def _settings(loader: Any) -> LoaderSettings:
+def _settings(loader: Any, watch: Watch) -> LoaderSettings:
     # With a batch sampler (Accelerate gives one to every loader) the loader's own fields say nothing.
     by_batch = getattr(loader, "batch_sampler", None)
     samples = 0
@@ -264,4 +274,5 @@ def _settings(loader: Any) -> LoaderSettings:
         workers=loader.num_workers,
         drop_last=bool(loader.drop_last),
         samples=samples,
+        place=watch.built.get(loader),
     )

@@ -145,6 +145,15 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A module within a root, by its name there, as it was when the root was called."""
+
+    name: str
+    class_name: str
+    training: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Root:
     """A module that the script called itself (not from within another module's forward)."""
 
@@ -157,6 +166,7 @@ class Root:
     output: str
     # Where dropout was applied in eval mode, when the same arguments were evaluated once more.
     dropped: tuple[Place, ...]
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +229,8 @@ class LoaderSettings:
     workers: int
     drop_last: bool
     samples: int = 0
+    # Where it was built.
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)

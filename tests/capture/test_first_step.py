@@ -20,7 +20,7 @@ from scripts import (
     TRAINER,
 )
 
-from nnlint.capture.plan import Continuation, FirstStep, Request
+from nnlint.capture.plan import Continuation, FirstStep, Place, Request
 from nnlint.capture.supervise import Capture, capture
 
 
@@ -57,6 +57,93 @@ def test_a_loader_with_workers(tmp_path: Path) -> None:
     assert Path(loss.place.filename).name == "train.py"
     (criterion,) = step.criteria
     assert (criterion.name, criterion.classes, criterion.low, criterion.high) == ("cross_entropy", 2, 0, 1)
+
+
+# Something of all that a first step is to tell, as nothing else in these tests has it.
+EVERYTHING = """
+from collections import namedtuple
+from dataclasses import dataclass
+@dataclass
+class Rows:
+    features: torch.Tensor
+    labels: torch.Tensor
+Pair = namedtuple("Pair", "rows extra")
+def collate(samples):
+    x, y = (torch.stack(part) for part in zip(*samples))
+    return Pair(Rows(x, y), {"weights": [torch.ones(len(x)), "of the samples"]})
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4))
+        self.head, self.unused, self.frozen = nn.Linear(4, 2), nn.Linear(1, 1), nn.Linear(4, 2)
+        self.frozen.requires_grad_(False)
+    def forward(self, rows, scale=1.0):
+        hidden = self.body(rows.features)
+        return {"logits": scale * (self.head(hidden) + self.frozen(hidden))}
+net = Net()
+opt = torch.optim.SGD([
+    {"params": net.body.parameters(), "lr": 0.5},
+    {"params": list(net.head.parameters()) + list(net.frozen.parameters())},
+], lr=0.25)
+loader = DataLoader(data, batch_size=8, drop_last=True, collate_fn=collate)
+net.body.train()
+net.body[1].eval()
+for pair in loader:
+    opt.zero_grad()
+    loss = F.cross_entropy(net(pair.rows, scale=torch.tensor(2.0))["logits"], pair.rows.labels)
+    loss.backward()
+    opt.step()
+"""
+
+
+def test_all_that_a_first_step_tells(tmp_path: Path) -> None:
+    step = first(EVERYTHING, tmp_path)
+    lines = (HEAD + EVERYTHING).splitlines()
+
+    def line(place: Place | None) -> str:
+        assert place is not None
+        assert place.filename == str(tmp_path / "train.py")
+        return lines[place.row - 1].strip()
+
+    # Root modules and their call arguments; the batch, of any nesting.
+    (root,) = step.roots
+    rows = "Rows(features=Tensor[8, 6] float32, labels=Tensor[8] int64)"
+    assert (root.class_name, root.arguments) == ("Net", (rows, "scale=Tensor[] float32"))
+    assert root.output == "{logits: Tensor[8, 2] float32}"
+    assert step.batch == f"({rows}, {{weights: (Tensor[8] float32, str)}})"
+    # The loss and where `backward` was called.
+    (loss,) = step.losses
+    assert (0 < loss.value < 9, loss.shape, line(loss.place)) == (True, (), "loss.backward()")
+    # Optimizers, their groups and rates, and what none of them holds.
+    (optimizer,) = step.optimizers
+    assert (optimizer.class_name, optimizer.steps, optimizer.graded) == ("SGD", 1, 6)
+    assert [(group.lr, group.parameters) for group in optimizer.groups] == [(0.5, 4), (0.25, 4)]
+    held_by_none = [entry.name for entry in root.parameters if not entry.optimizers]
+    assert held_by_none == ["unused.weight", "unused.bias"]
+    # Which modules were in training mode.
+    assert root.training
+    assert [part.name for part in root.parts if not part.training] == ["body.1"]
+    assert {part.class_name for part in root.parts} == {"Sequential", "Linear", "BatchNorm1d"}
+    # Which parameters got gradients, which changed, and at which rates.
+    learnt = ["body.0", "body.1", "head"]
+    for entry in root.parameters:
+        got = entry.name.rpartition(".")[0] in learnt
+        assert (entry.has_grad, entry.steps, entry.requires_grad) == (got, got, "frozen" not in entry.name)
+        assert entry.lr == (0 if not got else 0.25 if entry.name.startswith("head") else 0.5)
+        # What batch norm takes away again has no gradient, but for rounding.
+        assert entry.changed == got or entry.name == "body.0.bias"
+        assert entry.finite
+    # The loader, and the user's lines.
+    assert step.loader is not None
+    settings = step.loader
+    assert (settings.class_name, settings.dataset, settings.sampler) == (
+        "DataLoader", "TensorDataset", "SequentialSampler",
+    )  # fmt: skip
+    assert (settings.batch_size, settings.workers, settings.drop_last, settings.samples) == (8, 0, True, 64)
+    assert line(settings.place).startswith("loader = DataLoader(")
+    assert line(step.place) == "for pair in loader:"
+    assert line(root.place) == line(step.criteria[0].place)
+    assert line(optimizer.place).startswith(("opt = torch.optim.SGD(", "], lr=0.25)"))
 
 
 def test_the_loop_that_trains_is_found_behind_those_that_do_not(tmp_path: Path) -> None:

@@ -152,6 +152,8 @@ def test_the_loop_of_a_library(library: str, tmp_path: Path, monkeypatch: pytest
     assert (root.class_name, len(root.parameters), root.training) == (name, parameters, True)
     assert step.loader is not None
     assert step.loader.batch_size == size
+    if library == "torch_geometric":
+        assert step.batch.startswith("DataBatch(x=Tensor[40, 3] float32, edge_index=Tensor[2, 64] int64, ")
     assert step.loader.sampler in ("RandomSampler", "SeedableRandomSampler")
     assert [optimizer.steps for optimizer in step.optimizers] == [1]
     assert all(parameter.optimizers and parameter.steps == 1 for parameter in root.parameters)
