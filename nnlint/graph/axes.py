@@ -78,7 +78,18 @@ class Value:
     def numbers_kept(self, axes: Axes) -> Value:
         """Other axes around the same numbers."""
         counts = self.counts and _still_counts(self.axes or (), axes)
-        return replace(self, axes=axes, counts=counts)
+        points = self.points
+        if isinstance(points, tuple) and len(points) == 1 and len(axes) == 1:
+            (points,) = points
+        return replace(self, axes=axes, counts=counts, points=points)
+
+    def column(self, place: int, position: int) -> int | None:
+        """What the numbers at a position of an axis are the positions of."""
+        if not isinstance(self.points, tuple):
+            return self.points
+        # The rows of a table of positions number samples, its columns do not.
+        columns = self.axes is not None and not carries(self.axes[place])
+        return self.points[position] if columns and position < len(self.points) else None
 
 
 def _still_counts(before: Axes, after: Axes) -> bool:

@@ -29,7 +29,7 @@ class Node:
     or from Python numbers), "unseen" (a value whose making was not recorded), or its operator:
     "aten.addmm.default". `arguments` has every argument of its schema by name, defaults too; those of
     "unseen" are the tensors it may depend on; a one-element constant has its number as `value`, a mask the
-    pattern of its ones (nnlint.graph.patterns), and the packing of sequences how many `rows` each step has.
+    pattern of its ones (nnlint.graph.patterns), and some operators more (nnlint.graph.noted).
 
     `shapes` and `dtypes` are those of its outputs: those of its schema in order, lists flattened, and after
     them the new values of the arguments that it writes to and does not return, in the schema's order. An

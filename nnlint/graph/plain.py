@@ -62,8 +62,7 @@ def _node(node: fx.Node, refs: dict[fx.Node, Ref]) -> Node:
     kind = meta.get("kind")
     op = kind or str(node.target)
     arguments = {"value": meta["value"]} if "value" in meta else _arguments(node, refs)
-    if "rows" in meta:
-        arguments["rows"] = meta["rows"]
+    arguments |= meta.get("noted", {})
     return Node(
         name=meta.get("name") or node.name,
         op=op,

@@ -18,6 +18,7 @@ from nnlint.graph import nodes
 from nnlint.graph.callers import caller, held_as, packs_sequences
 from nnlint.graph.following import following
 from nnlint.graph.named import Names
+from nnlint.graph.noted import NOTED, noted
 from nnlint.graph.patterns import told
 from nnlint.graph.plain import plain
 from nnlint.graph.running import Frame, Running, found
@@ -186,9 +187,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         extra = [tensor for tensor in written if id(tensor) not in returned]
         node = self.graph.create_node("call_function", func, arguments, named)
         self._describe(node, results + extra, grad)
-        if func is torch.ops.aten._pack_padded_sequence.default and type(results[1]) is torch.Tensor:
+        if func in NOTED:
             with self.pause():
-                node.meta["rows"] = tuple(results[1].tolist())
+                node.meta["noted"] = noted(func, args, results)
         single = isinstance(output, torch.Tensor) and not extra
         for number, tensor in enumerate(results + extra):
             value = node if single else self._item(node, number, tensor)

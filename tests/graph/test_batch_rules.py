@@ -41,7 +41,8 @@ def step():
     ("parts", "forward", "x"),
     [
         (
-            "self.conv = nn.Conv2d(3, 8, 3)\nself.pool = nn.AdaptiveAvgPool2d(5)\nself.fc = nn.Linear(400, 2)",
+            "self.conv = nn.Conv2d(3, 8, 3)\nself.pool = nn.AdaptiveAvgPool2d(5)\n"
+            "self.fc = nn.Linear(400, 2)",
             "h = self.pool(self.conv(x)).view(-1, 400)  # batch-absorbing-view\n"
             "return self.fc(h).repeat_interleave(2, 0)",
             "torch.randn(70, 3, 9, 9)",

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F  # noqa: N812
 from twin import Case, confirmed, contradictions, moved
-from zoo import CLEAN, SLOW
+from zoo import CLEAN, QUIET, SLOW
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -41,6 +41,14 @@ def check_clean(case: Case) -> None:
 @pytest.mark.parametrize("name", CLEAN)
 def test_a_clean_model_holds_its_samples_apart(name: str) -> None:
     check_clean(CLEAN[name]())
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_a_sound_model_is_not_accused(name: str) -> None:
+    flow, values, twin = answers(QUIET[name]())
+    assert contradictions(QUIET[name](), flow, values, twin) == []
+    assert flow.mixings == []
+    assert not any(value.known for value in values)
 
 
 @pytest.mark.slow

@@ -13,11 +13,18 @@ from twin import Case
 
 N = 5
 CLEAN: dict[str, Callable[[], Case]] = {}
+# Sound ones that the algebra gives up on.
+QUIET: dict[str, Callable[[], Case]] = {}
 SLOW: dict[str, Callable[[], Case]] = {}
 
 
 def clean(function: Callable[[], Case]) -> Callable[[], Case]:
     CLEAN[function.__name__] = function
+    return function
+
+
+def quiet(function: Callable[[], Case]) -> Callable[[], Case]:
+    QUIET[function.__name__] = function
     return function
 
 
@@ -632,6 +639,83 @@ def dueling_q() -> Case:
         torch.randn(N, 4),
         torch.tensor([0, 2, 1, 1, 0]),
     )
+
+
+@clean
+def rows_that_are_kept() -> Case:
+    def run(net: Any, x: torch.Tensor) -> Any:
+        h = net.lin(x)
+        keep = x[:, 0] > -0.5
+        one, two, three = keep.nonzero().squeeze(1), keep.nonzero().view(-1), torch.where(keep)[0]
+        first, last = torch.zeros_like(h), h.clone()
+        first[one] = net.two(h[one])
+        last[three] *= 2
+        return first, h.index_copy(0, two, net.two(h.index_select(0, two))), last
+
+    return case("kept", Body(run, lin=nn.Linear(4, 3), two=nn.Linear(3, 3)), torch.randn(N, 4))
+
+
+@clean
+def spectrogram() -> Case:
+    def run(net: Any, x: torch.Tensor) -> Any:
+        spectrum = torch.stft(net.lin(x), 8, 2, window=torch.hann_window(8), return_complex=True)
+        return spectrum.abs(), x.unfold(1, 4, 2) + x.as_strided((N, 7, 4), (16, 2, 1))
+
+    return case("spectrogram", Body(run, lin=nn.Linear(16, 16)), torch.randn(N, 16))
+
+
+@clean
+def matrices() -> Case:
+    def run(net: Any, x: torch.Tensor) -> Any:
+        h = net.lin(x)
+        gram = h.mT @ h + torch.eye(4)
+        turned = torch.linalg.solve(gram, h.mT).rot90(1, [1, 2])
+        h = h.clone()
+        h.diagonal(dim1=1, dim2=2).mul_(2)
+        rows, columns = torch.triu_indices(6, 4, 1)
+        gram = torch.linalg.lu_factor(gram).LU + torch.linalg.cholesky(gram)
+        return turned, h.renorm(2, 0, 1.0), h[:, rows, columns], gram, torch.linalg.svdvals(h)
+
+    return case("matrices", Body(run, lin=nn.Linear(4, 4)), torch.randn(N, 6, 4))
+
+
+@clean
+def relative_shift() -> Case:
+    # Transformer-XL's, and heads in front of the batch.
+    def run(net: Any, x: torch.Tensor) -> torch.Tensor:
+        n, t, d = x.shape
+        q = net.lin(x).view(n, t, 2, d // 2).permute(2, 0, 1, 3).reshape(-1, t, d // 2)
+        scores = q @ q.mT
+        scores = scores + F.pad(scores, (1, 0)).view(2 * n, t + 1, t)[:, 1:].reshape(2 * n, t, t)
+        return (scores.softmax(-1) @ q).view(2, n, t, d // 2).permute(1, 2, 0, 3).reshape(n, t, d)
+
+    return case("xl", Body(run, lin=nn.Linear(4, 4)), torch.randn(N, 6, 4))
+
+
+@quiet
+def positions_in_a_flat_batch() -> Case:
+    def run(net: Any, x: torch.Tensor, lengths: torch.Tensor) -> Any:
+        h = net.lin(x)
+        n, t, d = h.shape
+        last = torch.arange(n) * t + lengths - 1
+        best = torch.arange(n).view(n, 1) * t + h.sum(-1).topk(2, dim=1).indices
+        flat = h.view(n * t, d)
+        return flat[last], flat.index_select(0, best.view(-1)), flat.gather(0, last[:, None].expand(n, d))
+
+    lengths = torch.tensor([3, 7, 5, 2, 6])
+    return case("flat", Body(run, lin=nn.Linear(4, 4)), torch.randn(N, 7, 4), lengths)
+
+
+@quiet
+def words_that_are_kept() -> Case:
+    def run(net: Any, x: torch.Tensor) -> torch.Tensor:
+        h = net.lin(x)
+        sample, word = (x[..., 0] > 0).nonzero().t()
+        out = torch.zeros_like(h)
+        out[sample, word] = net.lin(h[sample, word])
+        return out
+
+    return case("words", Body(run, lin=nn.Linear(4, 4)), torch.randn(N, 7, 4))
 
 
 # Libraries.

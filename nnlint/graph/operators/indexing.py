@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 from nnlint.graph.axes import (
     Axes,
@@ -17,7 +18,7 @@ from nnlint.graph.axes import (
     plain_axis,
     size,
 )
-from nnlint.graph.call import UNKNOWN, Call
+from nnlint.graph.call import UNKNOWN, Call, refs
 from nnlint.graph.nodes import Ref
 from nnlint.graph.operators.registry import rule
 
@@ -44,7 +45,29 @@ def ids(call: Call, axis: Axis) -> int | None:
     return call.source("parts", ("positions", key_of(axis)), size(axis), (axis,))
 
 
-def read_at(call: Call, axis: Axis, index: Value, shape: tuple[int, ...]) -> tuple[Axes | None, int] | None:
+def reckoned(call: Call, index: Ref) -> bool:
+    """Whether integers may be positions that were computed: `torch.arange(n) * t + lengths`.
+
+    Which samples they lead to, each its own or another, cannot be told then.
+    """
+    graph, waiting, seen = call.flow.graph, [index], {index}
+    while waiting:
+        ref = waiting.pop()
+        node, value = graph.nodes[ref.node], call.flow.at(ref)
+        if value.counts or value.points is not None or node.op.startswith(("aten.arange", "aten.randperm")):
+            return True
+        if node.op in ("constant", "buffer", "unseen") and prod(node.shapes[ref.output]) > 1:
+            return True
+        for source in set(refs(node.arguments.values())) - seen:
+            if "int" in graph.nodes[source.node].dtypes[source.output]:
+                seen.add(source)
+                waiting.append(source)
+    return False
+
+
+def read_at(
+    call: Call, axis: Axis, ref: Ref, index: Value, shape: tuple[int, ...]
+) -> tuple[Axes | None, int] | None:
     """The axes that an index of `shape` puts in the place of an axis of samples, and the bit of a mixing.
 
     The axes are None where the index's own axes say all. None as a whole: nothing can be said.
@@ -55,7 +78,7 @@ def read_at(call: Call, axis: Axis, index: Value, shape: tuple[int, ...]) -> tup
             return None, 0
         if index.undoes is not None and (base := _undone(call, axis, index)) is not None:
             return (base,), 0
-        return None, call.mix("gather", [index], None, None, [axis])
+        return None if reckoned(call, ref) else (None, call.mix("gather", [index], None, None, [axis]))
     if index.undoes is not None and (base := _undone(call, axis, index)) is not None:
         return (base,), 0
     if index.counts and (place := counting(shape)) is not None and shape[place] == size(axis):
@@ -149,7 +172,7 @@ def index(call: Call) -> Value:
         shape = tuple(map(size, index_axes))
         shapes.append(shape)
         if carries(axis):
-            got = read_at(call, axis, index_value, shape)
+            got = read_at(call, axis, ref, index_value, shape)
             if got is None:
                 return UNKNOWN
             mixed |= got[1]
@@ -205,7 +228,7 @@ def index_select(call: Call) -> Value:
     mixed = 0
     found = call.axes("index")[0] if call.axes("index") else ()
     if carries(axes[place]):
-        got = read_at(call, axes[place], chosen, call.shape_of("index"))
+        got = read_at(call, axes[place], call.arg("index"), chosen, call.shape_of("index"))
         if got is None:
             return UNKNOWN
         mixed = got[1]
@@ -232,7 +255,7 @@ def gather(call: Call) -> Value:
     if carries(axes[place]):
         own = isinstance(chosen.points, int) and chosen.points == ids(call, axes[place])
         if not own:
-            if not chosen.depends:
+            if not chosen.depends or reckoned(call, call.arg("index", "indices")):
                 return UNKNOWN
             mixed = call.mix("gather", [value, chosen], "self", place, [axes[place]])
     axes[place] = ()
@@ -259,7 +282,7 @@ def take(call: Call) -> Value:
     value, chosen = call.tensor("self"), call.tensor("index")
     if not value.follows:
         return call.combine([value, chosen], chosen.axes)
-    if not chosen.depends:
+    if not chosen.depends or reckoned(call, call.arg("index")):
         return UNKNOWN
     mixed = call.mix("gather", [value, chosen], "self", value.places()[0], call.axes("self"))
     return call.combine([value, chosen], chosen.axes, mixed)

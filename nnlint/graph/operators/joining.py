@@ -270,7 +270,33 @@ def repeat_interleave(call: Call) -> Value:
     return value.with_axes(tuple(axes))
 
 
-@rule("flip", "roll", "rot90", "fliplr", "flipud")
+@rule("rot90")
+def turned(call: Call) -> Value:
+    """Two axes change places, and one of them its direction."""
+    value = call.tensor("self")
+    axes = list(call.axes("self"))
+    first, second = (call.axis(value, place) for place in call.arg("dims"))
+    if carries(axes[first]) or carries(axes[second]):
+        raise LookupError("samples in reverse")
+    if call.arg("k") % 2:
+        axes[first], axes[second] = axes[second], axes[first]
+    return value.with_axes(tuple(axes))
+
+
+@rule("diagonal_scatter")
+def written_diagonal(call: Call) -> Value:
+    """A tensor with the elements replaced where two axes have the same index."""
+    whole, part = call.tensor("self"), call.tensor("src")
+    places = sorted(call.axis(whole, call.arg(name)) for name in ("dim1", "dim2"))
+    *rest, along = call.axes("src")
+    if carries(along) or any(carries(call.axes("self")[place]) for place in places):
+        raise LookupError("samples along a diagonal")
+    for place in places:
+        rest.insert(place, ())
+    return call.pointwise([whole, part.with_axes(tuple(rest))])
+
+
+@rule("flip", "roll", "fliplr", "flipud")
 def moved(call: Call) -> Value:
     """Positions of an axis in another order."""
     value = call.tensor("self")

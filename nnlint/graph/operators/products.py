@@ -175,7 +175,10 @@ def along_vectors(call: Call) -> Value:
     "linalg_qr", "linalg_cholesky_ex", "cholesky", "_linalg_det", "linalg_det", "_linalg_slogdet",
     "linalg_slogdet", "linalg_matrix_exp", "_linalg_solve_ex", "linalg_solve_triangular",
     "triangular_solve", "linalg_lu_factor_ex", "linalg_eig", "cholesky_inverse", "cholesky_solve",
-    "linalg_pinv", "linalg_matrix_power",
+    "linalg_pinv", "linalg_matrix_power", "linalg_lu", "lu_unpack", "linalg_lu_factor", "linalg_lu_solve",
+    "linalg_ldl_factor", "linalg_ldl_factor_ex", "linalg_ldl_solve", "linalg_eigvals", "_linalg_eigvals",
+    "linalg_eigvalsh", "linalg_svdvals", "linalg_householder_product", "linalg_cholesky", "linalg_solve",
+    "linalg_solve_ex", "geqrf", "ormqr", "_cholesky_solve_helper",
 )  # fmt: skip
 def of_matrices(call: Call) -> tuple[Value, ...]:
     """Each matrix by itself; the leading axes stay."""

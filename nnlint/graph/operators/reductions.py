@@ -94,7 +94,34 @@ def scan(call: Call) -> Value | tuple[Value, ...]:
     return (call.combine([value], value.axes, mixed),) * len(call.node.shapes)
 
 
-@rule("renorm", "cdist_forward_self", "corrcoef", "cov")
+@rule("renorm")
+def renormalised(call: Call) -> Value:
+    """Each position of an axis is scaled by the norm of all that it holds."""
+    value = call.tensor("self")
+    others = [place for place in range(len(call.shape)) if place != call.axis(value, call.arg("dim"))]
+    return call.combine([value], value.axes, mixed_over(call, "reduction", value, others))
+
+
+@rule("dist")
+def distance(call: Call) -> Value:
+    """One number for two tensors."""
+    value, other = call.tensor("self"), call.tensor("other")
+    mixed = mixed_over(call, "reduction", value, value.places())
+    mixed |= mixed_over(call, "reduction", other, other.places(), "other")
+    return call.combine([value, other], (), mixed)
+
+
+@rule("isin")
+def membership(call: Call) -> Value:
+    """Whether each element is one of the others, wherever these stand."""
+    value, others = call.tensor("elements"), call.value("test_elements")
+    if others is None or not others.follows:
+        return call.combine([value, *([] if others is None else [others])], value.axes)
+    mixed = mixed_over(call, "reduction", others, others.places(), "test_elements")
+    return call.combine([value, others], value.axes, mixed)
+
+
+@rule("cdist_forward_self", "corrcoef", "cov")
 def over_rows(call: Call) -> Value:
     """Statistics of rows against each other."""
     value = call.tensor("self")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from nnlint.graph.axes import Axes, Axis, Factor, Value, align, carries, plain_axis, same, size
 from nnlint.graph.call import UNKNOWN, Call
 from nnlint.graph.nodes import Ref
-from nnlint.graph.operators.indexing import ids, masked
+from nnlint.graph.operators.indexing import ids, masked, reckoned
 from nnlint.graph.operators.registry import rule
 
 
-def landing(call: Call, index: Value, written: Axis, target: Axis, length: int) -> tuple[Axis, int] | None:
+def landing(
+    call: Call, ref: Ref, index: Value, written: Axis, target: Axis, length: int
+) -> tuple[Axis, int] | None:
     """The axis that comes of writing `written` at the positions `index`, and the bit of a mixing."""
     if isinstance(index.points, int) and (carries(written) or not index.depends):
         source = call.flow.sources[index.points]
@@ -23,8 +25,9 @@ def landing(call: Call, index: Value, written: Axis, target: Axis, length: int) 
     if index.counts and size(written) == length:
         return written, 0
     if index.depends:
-        mixed = call.mix("scatter", [index], None, None, [written])
-        return plain_axis(length), mixed
+        if reckoned(call, ref):
+            return None
+        return plain_axis(length), call.mix("scatter", [index], None, None, [written])
     entry = next((call.flow.sources[factor.source] for factor in written if factor.source is not None), None)
     if (
         entry is not None
@@ -66,7 +69,7 @@ def scatter(call: Call) -> Value:
             return _inverse(call, chosen, at[0], call.shape[0])
     if not value.depends and not any(entry.depends for entry in values):
         return call.plain()
-    got = landing(call, chosen, written[place], axes[place], call.shape[place])
+    got = landing(call, call.arg("index"), chosen, written[place], axes[place], call.shape[place])
     if got is None:
         return UNKNOWN
     axis, mixed = got
@@ -110,10 +113,13 @@ def index_add(call: Call) -> Value:
     place = call.axis(value, call.arg("dim"))
     at = call.axes("index")[0] if call.axes("index") else ()
     if source is None or source.axes is None or len(source.axes) != len(axes):
+        # One number, or one for all, in each of the places.
         extra = [] if source is None else [source]
-        if carries(at):
+        got = landing(call, call.arg("index"), chosen, at, axes[place], call.shape[place])
+        if got is None or (carries(axes[place]) and not same(axes[place], got[0])):
             return UNKNOWN
-        return call.combine([value, chosen, *extra], tuple(axes))
+        axes[place] = got[0]
+        return call.combine([value, chosen.with_axes(()), *extra], tuple(axes), got[1])
     both = align([(at,), (source.axes[place],)], (size(source.axes[place]),))
     mixed = 0
     for clash in both.clashes:
@@ -121,7 +127,7 @@ def index_add(call: Call) -> Value:
         if bit is None:
             return UNKNOWN
         mixed |= bit
-    got = landing(call, chosen, both.axes[0], axes[place], call.shape[place])
+    got = landing(call, call.arg("index"), chosen, both.axes[0], axes[place], call.shape[place])
     if got is None:
         return UNKNOWN
     axis = got[0]
@@ -152,7 +158,7 @@ def index_put(call: Call) -> Value:
         return call.combine([value, new], axes)
     if len(chosen) == 1 and "bool" not in dtypes:
         place = next(number for number, ref in enumerate(given) if isinstance(ref, Ref))
-        index = chosen[0][1]
+        ref, index = chosen[0]
         if (
             index.axes is not None
             and len(index.axes) == 1
@@ -161,6 +167,7 @@ def index_put(call: Call) -> Value:
         ):
             got = landing(
                 call,
+                ref,
                 index,
                 new.axes[place] if carries(new.axes[place]) else index.axes[0],
                 axes[place],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from nnlint.graph import packed
 from nnlint.graph.axes import (
     Axis,
@@ -120,9 +122,7 @@ def select(call: Call) -> Value:
     part = cut_out(call, value, place, position, 1)
     assert part.axes is not None
     axes = part.axes[:place] + part.axes[place + 1 :]
-    points = part.points
-    if isinstance(points, tuple):
-        points = points[position] if place == len(part.axes) - 1 and position < len(points) else None
+    points = value.column(place, position)
     return Value(
         axes, part.pinned, part.mixed, part.known, part.learned, points, origin=_origin(call, position)
     )
@@ -212,9 +212,7 @@ def unbind(call: Call) -> tuple[Value, ...]:
     for position in range(len(call.node.shapes)):
         part = cut_out(call, value, place, position, 1)
         assert part.axes is not None
-        points = part.points
-        if isinstance(points, tuple):
-            points = points[position] if place == len(part.axes) - 1 and position < len(points) else None
+        points = value.column(place, position)
         axes = part.axes[:place] + part.axes[place + 1 :]
         origin = _origin(call, position)
         results.append(Value(axes, part.pinned, part.mixed, part.known, part.learned, points, origin=origin))
@@ -280,9 +278,28 @@ def unfold(call: Call) -> Value:
     return value.with_axes((*axes, plain_axis(call.shape[-1])))
 
 
-@rule("as_strided", "as_strided_copy", "as_strided_scatter")
+@rule("as_strided", "as_strided_copy")
 def as_strided(call: Call) -> Value:
-    """Any elements at all: they are picked by their place in memory, and its layout is not known."""
+    """Any elements at all, picked by their place in memory: windows over each sample's own, or not known."""
+    value = call.tensor("self")
+    strides, shape = call.arg("strides"), call.shape_of("self")
+    held = strides[0] if strides else 0
+    if not strides or call.arg("storage_offset") is not None or value.places() != (0,):
+        return UNKNOWN
+    # Elements lie one after the other, those of a sample together, and none is taken from beyond its end.
+    together = strides == tuple(prod(shape[place + 1 :]) for place in range(len(shape)))
+    reach = sum(
+        (length - 1) * step for length, step in zip(call.shape[1:], call.arg("stride")[1:], strict=True)
+    )
+    first = call.shape[:1] == shape[:1] and call.arg("stride")[:1] == (held,)
+    if not together or not first or reach >= held:
+        return UNKNOWN
+    return value.with_axes((call.axes("self")[0], *plain(call.shape[1:])))
+
+
+@rule("as_strided_scatter")
+def strided_write(call: Call) -> Value:
+    """Any elements at all."""
     del call
     return UNKNOWN
 
