@@ -148,9 +148,13 @@ class MaskPolarity(Rule):
 
 
 def _behind_softmax(script: ScriptModel) -> set[int]:
-    """ids of the scores that a softmax is taken of, and of what they were before fills and scaling."""
+    """ids of the scores that a softmax is taken of, and of what they were before fills and scaling.
+
+    Cross-entropy takes one, and `logsumexp` sums what it would divide by.
+    """
     found: set[int] = set()
-    stack = [call.args[0] for call in script.calls_of("softmax", "log_softmax") if call.args]
+    softmaxes = script.calls_of("softmax", "log_softmax", "logsumexp", "cross_entropy")
+    stack = [call.args[0] for call in softmaxes if call.args]
     while stack:
         value = stack.pop()
         if id(value) in found:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule, Sighting
-from nnlint.static.scores import SAME_SCALE, is_raw, losses_of, surely
+from nnlint.static.scores import SAME_SCALE, hand_written, is_raw, losses_of, surely
 from nnlint.static.state import roots
 from nnlint.static.values import Kind, Value
 
@@ -175,6 +175,9 @@ def _maker(script: ScriptModel, part: Value) -> object:
         part = next(iter(_outputs(part.args[0])), part)
     elif part.op == "item_of" and part.args:
         place, part = str(part.const), part.args[0]
+    weight = hand_written(part)
+    if weight is not None:
+        return id(weight), place
     if is_raw(part) and part.receiver is not None:
         return id(part.receiver), place
     if part.op == "module_call" and part.receiver is not None and part.result is None:

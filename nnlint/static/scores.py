@@ -85,7 +85,25 @@ def _different_models(parts: list[Value]) -> bool:
 
 
 def is_raw(value: Value) -> bool:
-    return value.op in RAW
+    return value.op in RAW or hand_written(value) is not None
+
+
+def is_weight(value: Value) -> bool:
+    """Whether it is a leaf that is to be learned: `nn.Parameter(…)`, `torch.zeros(d, requires_grad=True)`."""
+    wanted = value.kwargs.get("requires_grad")
+    return value.kind is Kind.PARAMETER or (
+        value.op in FACTORIES and wanted is not None and wanted.is_const(True)
+    )
+
+
+def hand_written(value: Value) -> Value | None:
+    """The weight of a linear layer that is written out: `x @ weight + bias`."""
+    if value.op == "add" and len(value.args) == 2:
+        product, bias = value.args if is_weight(value.args[1]) else value.args[::-1]
+        value = product if is_weight(bias) else value
+    if value.op != "matmul" or len(value.args) != 2:
+        return None
+    return next((arg for arg in value.args if is_weight(arg)), None)
 
 
 def is_data(value: Value | None) -> bool:
@@ -128,11 +146,15 @@ def network_inside(value: Value) -> bool:
 
 
 def _network_inside(value: Value) -> bool:
-    return any(is_network_call(item) for item in value.graph(stop=_data_or_network))
+    return any(_learned(item) for item in value.graph(stop=_data_or_network))
+
+
+def _learned(value: Value) -> bool:
+    return is_network_call(value) or hand_written(value) is not None
 
 
 def _data_or_network(value: Value) -> bool:
-    return value.op in {"batch_item", "batch"} or is_network_call(value)
+    return value.op in {"batch_item", "batch"} or _learned(value)
 
 
 def is_network_call(value: Value) -> bool:

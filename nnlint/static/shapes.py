@@ -35,6 +35,7 @@ REDUCTIONS = frozenset({
     "sum", "mean", "prod", "amax", "amin", "max_values", "min_values", "argmax", "argmin", "logsumexp",
     "std", "var", "norm", "any", "all",
 })  # fmt: skip
+RECURRENT_STATES = frozenset({"lstm_state", "gru_state", "rnn_state"})
 POOLS = frozenset({"max_pool", "avg_pool", "lp_pool"})
 NEW = frozenset({"zeros", "ones", "rand", "randn", "empty"})
 
@@ -184,6 +185,10 @@ class Shapes:
                 return True
             if op in {"lstm", "gru", "rnn"} and value.kind is Kind.TENSOR:
                 return constant(value, "batch_first") is True
+            state = origin(value.args[0]) if op in {"squeeze", "getitem"} and len(value.args) == 2 else None
+            if state is not None and state.op in RECURRENT_STATES:
+                # (layers, batch, features), whatever comes first in the input
+                return constant(state, "batch_first") is True
             shape = self.of(value)
             if op == "module_call" and value.result is None:
                 value = value.args[0] if value.args else None  # a model gives one row for each of its input
@@ -195,9 +200,13 @@ class Shapes:
             elif (
                 (op == "flatten" and constant(value, "start_dim", 0) == 1)
                 or op in POINTWISE
-                or op in {"linear", "embedding"}
+                or op in {"linear", "embedding", "gru_cell", "rnn_cell"}
+                or (op == "squeeze" and _number(constant(value, "dim", 0)) not in (None, 0))
+                or (op == "matmul" and value.args and value.args[0].op == "unsqueeze")
             ):
                 value = value.args[0] if value.args else None
+            elif op == "embedding_bag":
+                value = value.args[-1] if value.args else None  # a bag each offset, or each row
             elif (
                 (
                     op in REDUCTIONS

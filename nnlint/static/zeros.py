@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nnlint.static.gradients import CUTS, SOURCELESS
 from nnlint.static.layers import evaluates_only
-from nnlint.static.scores import SAME_SCALE, is_network_call, surely
+from nnlint.static.scores import SAME_SCALE, hand_written, is_network_call, surely
 from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
@@ -107,9 +107,13 @@ def _flows_to_network(value: Value) -> bool:
     stack = [value]
     while stack:
         current = stack.pop()
-        if id(current) in seen or current.grad is False or current.op in _UNRELATED:
+        if id(current) in seen or current.grad is False:
             continue
         seen.add(id(current))
+        if hand_written(current) is not None:
+            return True
+        if current.op in _UNRELATED:
+            continue
         if is_network_call(current) and not current.op.startswith(".get_"):  # what it keeps
             return True
         if current.op in _FIRST_ONLY and not current.alts:

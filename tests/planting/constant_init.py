@@ -1,4 +1,8 @@
-"""All weights of a hidden layer start alike."""
+"""All weights of a hidden layer start alike.
+
+One layer of zeros learns where the activation behind it has a slope at zero (tanh, sigmoid), and units that are
+added to those of another layer are told apart by these.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +40,15 @@ def plant(script: Script) -> Iterator[Mutant]:
         if forward is None or len(layers) < 2 or "nn.init" in script.source(node):
             continue
         name = str(layers[0].bound["_a"])
-        if re.search(rf"(relu|tanh|sigmoid)\(self\.{name}\(", script.source(forward)):
+        code = script.source(forward)
+        if re.search(rf"relu\(self\.{name}\(", code):
             yield script.mutant(
                 script.after(
                     layers[0].node,
                     script.filled("nn.init.zeros_(self._a.weight)\nnn.init.zeros_(self._a.bias)", layers[0]),
                 )
             )
+        if re.search(rf"(relu|tanh|sigmoid)\(self\.{name}\(\w+\)\)", code):
             yield script.mutant(
                 script.after(
                     layers[0].node, script.filled("nn.init.constant_(self._a.weight, 0.5)", layers[0])

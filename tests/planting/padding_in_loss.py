@@ -1,4 +1,7 @@
-"""Padded positions count in the loss."""
+"""Padded positions count in the loss.
+
+Where there is padding: other classes to be left out are none of the model's, and the loss refuses them.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from planted import Mutant, Script
 
 
 def plant(script: Script) -> Iterator[Mutant]:
+    if not re.search("pad_sequence|padding_idx", script.text):
+        return
     for site in script.find(
         "_f.CrossEntropyLoss(..., ignore_index=_i)",
         "_f.cross_entropy(_p, _t, ..., ignore_index=_i)",

@@ -18,6 +18,8 @@ def plant(script: Script) -> Iterator[Mutant]:
         "_f.softmax(_x, dim=-1)",
     ):
         code = script.source(site.node)
+        if "rand" in code:
+            continue  # a table of probabilities that is drawn has no batch
         yield script.mutant(script.replace(site.node, re.sub(r"(dim=|, )(-?1)\)$", r"\g<1>0)", code)))
         if "_f" in site.bound:
             yield script.mutant(script.replace(site.node, re.sub(r", (dim=)?(-?1)\)$", ")", code)))
