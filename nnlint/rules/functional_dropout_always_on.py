@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FUNCTIONS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 # Monte-Carlo dropout is meant to stay on, and that of Tacotron's prenet.
 MEANT = re.compile(r"(?i)(?:^|_)mc(?:_|$)|mc_?drop|monte|bayes|uncertain|pre_?net")
+# A flag for the mode, or a switch of the module's own.
+_SWITCH = re.compile(r"train|(?:use|apply|enable)_?drop|drop(?:out)?_?(?:on|enabled|active)")
 DROPPED = (
     "dropout is applied here although {name} is in evaluation mode, so every evaluation is noisy; pass "
     "`training=self.training` (to attention, a rate of 0 in evaluation)"
@@ -173,7 +175,7 @@ def _under_training(call: Value) -> bool:
     assert call.frame is not None
     for frame in call.frame.tests():
         if frame.value is not None and (
-            any("train" in part.op or "train" in part.name for part in frame.value.graph())
+            any("train" in part.op or _SWITCH.search(part.name) for part in frame.value.graph())
             or _passed(frame.value, call)
         ):
             return True

@@ -38,6 +38,8 @@ class HiddenStateNotDetached(Rule):
             if not _stepped_near(loop):
                 continue  # gradients that are only looked at
             for value in _inputs(call):
+                if _reset_through(script, value):
+                    continue
                 if value.op == "phi" and _carried(value, forward) and not _detached(script, loop):
                     name = script.name_of(value, "the hidden state")
                     yield self.problem(
@@ -76,6 +78,17 @@ class HiddenStateNotDetached(Rule):
                         related=((forward.call.node, "called for each batch"),),
                     )
                     break
+
+
+def _reset_through(script: ScriptModel, state: Value) -> bool:
+    """Whether something sets the attribute to None, in whatever way it reaches the object."""
+    return any(
+        fact.kind == "attribute"
+        and fact.value.is_const(None)
+        and fact.name == state.name.rpartition(".")[2]
+        and not any(info.name == "__init__" for info in fact.frame.functions()[:1])
+        for fact in script.facts
+    )
 
 
 def _set_elsewhere(script: ScriptModel, fact: Fact) -> bool:

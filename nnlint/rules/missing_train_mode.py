@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+import libcst as cst
 
 from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule, Sighting, listed
 from nnlint.static.evaluation import covers, differs_by_mode, inside, own_meaning, touches_mode
 from nnlint.static.holdings import holding, part_of
+from nnlint.static.scan import last_name
 from nnlint.static.state import roots
 from nnlint.static.values import Event, EventKind, Frame, Value
 
@@ -88,7 +92,7 @@ def _left_in_eval(script: ScriptModel, forward: Event, loop: Frame) -> Event | N
         return None  # each turn builds another
     modes = [event for event in loop.events if _sets_mode(event, module)]
     switch = max((e for e in modes if e.kind is EventKind.EVAL), key=lambda e: e.time, default=None)
-    if switch is None or not covers(switch.target, module):
+    if switch is None or not covers(switch.target, module) or _under_a_flag(switch, loop):
         return None
     if any(
         call.receiver is not None
@@ -111,6 +115,21 @@ def _left_in_eval(script: ScriptModel, forward: Event, loop: Frame) -> Event | N
     elif any(_restores(event, module) for event in (*after, *ahead)):
         return None
     return switch if _evaluates(script, module, after) else None
+
+
+_FLAG = re.compile(
+    r"(?:^|[._])(?:is_)?(?:test|testing|eval|evaluate|infer|inference|train|training|mode|phase)(?:$|_)"
+)
+
+
+def _under_a_flag(switch: Event, loop: Frame) -> bool:
+    """Whether a flag is asked, `if self.is_test`, that says something else while training."""
+    return any(
+        isinstance(test.node, cst.If)
+        and isinstance(test.node.test, (cst.Name, cst.Attribute))
+        and _FLAG.search(last_name(test.node.test))
+        for test in switch.frame.tests(until=loop)
+    )
 
 
 def _only_used(script: ScriptModel, module: Value) -> bool:

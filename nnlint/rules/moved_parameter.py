@@ -9,6 +9,7 @@ import libcst as cst
 
 from nnlint.finding import Severity
 from nnlint.rule import Draft, Problem, Replacement, Rule
+from nnlint.static.arguments import constant
 from nnlint.static.torch_api import FACTORIES
 from nnlint.static.values import Kind, Value
 
@@ -44,15 +45,19 @@ class MovedParameter(Rule):
             parameter = next((arg for arg in value.args[:2] if arg.op == "torch.nn.Parameter"), None)
             if parameter is None or parameter.frame is not value.frame or _there_already(value, parameter):
                 continue
+            frozen = constant(parameter, "requires_grad", True) is False
+            lost = (
+                "it is in no state_dict"
+                if frozen
+                else "`parameters()` does not hold it and it is never trained"
+            )
+            severity = None if _made_here(value, parameter) else Severity.WARNING
             yield self.problem(
                 value.node,
-                f"`self.{fact.name}` is the result of `{_operation(value)}` on an nn.Parameter: a "
-                "new tensor, not a "
-                "Parameter, so `parameters()` does not hold it and it is never trained; do this "
-                "to the data, inside "
-                f"`nn.Parameter(…)`",
+                f"`self.{fact.name}` is the result of `{_operation(value)}` on an nn.Parameter: a new "
+                f"tensor, not a Parameter, so {lost}; do this to the data, inside `nn.Parameter(…)`",
                 fix=_inside(script, value, parameter),
-                severity=None if _made_here(value, parameter) else Severity.WARNING,
+                severity=Severity.INFO if frozen else severity,
             )
 
 

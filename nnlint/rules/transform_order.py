@@ -71,6 +71,8 @@ class TransformOrder(Rule):
                     continue
                 if any(_alike(other, held_out) for other in sides[TRAIN]):
                     continue  # this one was only for the mean and the deviation
+                if any(_alike(training, other) for other in sides[EVALUATION]):
+                    continue  # an earlier pair was looked at
                 problem = self._compare(training, held_out)
                 if problem is not None:
                     yield problem

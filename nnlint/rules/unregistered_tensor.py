@@ -75,6 +75,8 @@ def _plain(fact: Fact) -> bool:
         return False
     if _conditional(fact.frame) or owner.attrs.get(fact.name) is not value:
         return False
+    if owner.cls.assigned.get(fact.name, 0) > 1:
+        return False  # moved by hand, perhaps
     if "_apply" in owner.cls.methods or "to" in owner.cls.methods or "cuda" in owner.cls.methods:
         return False
     if value.op in {"prod", "sum", "numel"}:

@@ -9,6 +9,7 @@ import libcst as cst
 
 from nnlint.finding import Severity
 from nnlint.rule import Change, Draft, Problem, Replacement, Rule, Sighting
+from nnlint.static.gradients import CUTS
 from nnlint.static.rewrite import functional, is_method, mentions, operand
 from nnlint.static.scores import surely
 from nnlint.static.torch_api import TO_PYTHON
@@ -50,7 +51,9 @@ class UnsafeLog(Rule):
             if id(call) in elsewhere or not call.args or not in_training_graph(call) or call.node is None:
                 continue
             taker = script.flow.only_taker(call)
-            if (taker is not None and taker.op in TO_PYTHON) or _in_evaluation(script, call):
+            if taker is not None and taker.op in {"neg", "mul", "mean", "sum"}:
+                taker = script.flow.only_taker(taker)
+            if (taker is not None and taker.op in CUTS | TO_PYTHON) or _in_evaluation(script, call):
                 continue  # a number for a log line: nothing flows back
             if reaches_zero(call.args[0]):
                 yield self.problem(

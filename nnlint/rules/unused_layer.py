@@ -43,6 +43,10 @@ class UnusedLayer(Rule):
                 continue
             if re.search(rf"#.*\.{re.escape(fact.name)}\b", script.source.text):
                 continue  # switched off on purpose
+            if re.search(
+                rf"#.*\b(?i:unused|not used)\b.*\n\s*self\.{re.escape(fact.name)}\b", script.source.text
+            ):
+                continue  # its author knows
             what = "never applied" if fact.value.op in DROPOUTS else "never called and never trained"
             yield self.problem(
                 fact.node,

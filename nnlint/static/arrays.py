@@ -101,6 +101,9 @@ def _listed(shapes: Shapes, value: Value, depth: int) -> Shape | None:
 def length(shapes: Shapes, value: Value) -> Axis:
     """The number of items of a sequence."""
     if value.op == "comprehension" and value.receiver is not None and "if" not in value.kwargs:
+        clauses = value.node.for_in if isinstance(value.node, (cst.ListComp, cst.GeneratorExp)) else None
+        if clauses is not None and clauses.inner_for_in is not None:
+            return (("length", id(value)),)  # one loop inside another
         walked = value.receiver
         if walked.kind is Kind.SEQUENCE and walked.op != "range":
             return length(shapes, walked)

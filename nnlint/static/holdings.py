@@ -66,7 +66,8 @@ def lineage(module: Value) -> list[Value]:
     current: Value | None = module
     while current is not None and len(found) < 12 and not any(current is other for other in found):
         found.append(current)
-        current = current.owner
+        part = current.args[0] if current.op == "module_item" and current.args else None
+        current = current.owner or part  # `layers[1:]` is a part of what `layers` is a part of
     return found
 
 
