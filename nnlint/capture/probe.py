@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # A loader that gave this many batches with no backward in between is not being trained on.
 _PATIENCE = 6
+# Unless no module was called with one: Transformers first takes all that one step accumulates over.
+_AHEAD, _SECONDS = 64, 5.0
 # So many module calls with no backward, where the script has no loader.
 _CALLS = 64
 
@@ -37,6 +40,9 @@ class Probe(Listener):
             self.seen.loader, self.seen.batch = batches.loader, batch
         # The one that may train; another may read ahead for it.
         self._thread = threading.get_ident()
+        self._began = time.perf_counter()
+        # Whether another loader has given batches before there was a step.
+        self._mixed = False
         self.given = 0
         self.calls = 0
         self._differentiated = False
@@ -53,8 +59,10 @@ class Probe(Listener):
         ours = self.seen.loader
         if self.seen.steps or self._updated():
             # With two loaders in step, the first one is asked first again; otherwise the loop is the other's.
-            self.end("training" if batches.loader is ours or ours is None else "another loader's")
-        if not self._trained() and self.given > _PATIENCE:
+            alone = batches.loader is ours or ours is None or not self._mixed
+            self.end("training" if alone else "another loader's")
+        self._mixed |= batches.loader is not ours
+        if not self._trained() and self.given > _PATIENCE and not self._ahead():
             self.end("no backward")
         if batches.loader is ours and batches is not self._batches() and not self._trained():
             # That was a look at one batch; the loop begins anew.
@@ -62,7 +70,7 @@ class Probe(Listener):
         try:
             return next(batches.inner)
         except StopIteration:
-            if batches.loader is ours and not self._trained():
+            if batches.loader is ours and not self._trained() and not self._ahead():
                 self.end("no backward")
             raise
 
@@ -128,6 +136,10 @@ class Probe(Listener):
     def _trained(self) -> bool:
         """Whether anything was differentiated."""
         return self._differentiated or bool(self.seen.losses)
+
+    def _ahead(self) -> bool:
+        """Whether the batches may have been taken for later."""
+        return not self.calls and self.given <= _AHEAD and time.perf_counter() - self._began < _SECONDS
 
     def _by_hand(self) -> bool:
         """Whether there is no optimizer that could do it."""

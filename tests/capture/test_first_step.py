@@ -167,6 +167,37 @@ def test_accumulated_gradients_are_one_iteration(tmp_path: Path) -> None:
     assert step.optimizers[0].steps == 1
 
 
+def test_batches_that_are_taken_before_any_is_used(tmp_path: Path) -> None:
+    # As Transformers does, and as one that looks at the data first does not.
+    ahead = ACCUMULATION.replace(
+        "enumerate(DataLoader(data, 4))", "enumerate([*DataLoader(data, 4)])"
+    ).replace("% 4 == 0", "% 16 == 0")
+    assert ahead.count("[*") == ahead.count("16") == 1
+    step = first("mean = sum(x.mean() for x, _ in DataLoader(data, 4))\n" + ahead, tmp_path)
+    assert step.place is not None
+    assert "[*" in (HEAD + "\n" + ahead).splitlines()[step.place.row - 1]
+    assert len(step.losses) == 16
+
+
+def test_a_pass_of_one_batch_before_an_evaluation(tmp_path: Path) -> None:
+    whole = """
+net, opt = nn.Linear(6, 2), None
+opt = torch.optim.SGD(net.parameters(), 0.1)
+held_out = DataLoader(data, 32)
+for epoch in range(9):
+    for x, y in DataLoader(data, 64):
+        opt.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        opt.step()
+    with torch.no_grad():
+        right = sum((net(x).argmax(1) == y).sum() for x, y in held_out)
+"""
+    step = first(whole, tmp_path)
+    assert (step.trigger, len(step.losses)) == ("loader", 1)
+    assert step.loader is not None
+    assert step.loader.batch_size == 64
+
+
 def test_both_networks_of_one_iteration(tmp_path: Path) -> None:
     step = first(GAN, tmp_path)
     assert [optimizer.steps for optimizer in step.optimizers] == [1, 1]
