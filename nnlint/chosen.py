@@ -50,7 +50,9 @@ def records(rules: Iterable[Rule], only: Sequence[str], skip: Sequence[str]) -> 
     """
     wanted, unwanted = ({_known(name) for name in some} for some in (only, skip))
     return GRAPH not in unwanted and any(
-        "G" in rule.page.tiers and (not wanted or GRAPH in wanted or used_by(rule) & wanted) for rule in rules
+        ("G" in rule.page.tiers or GRAPH in used_by(rule))
+        and (not wanted or GRAPH in wanted or used_by(rule) & wanted)
+        for rule in rules
     )
 
 

@@ -22,7 +22,7 @@ from warm import Warm
 from nnlint.capture import supervise
 from nnlint.capture.plan import Request
 from nnlint.capture.supervise import Capture, capture
-from nnlint.chosen import used_by
+from nnlint.chosen import records, used_by
 from nnlint.experiments import capacity, reference
 from nnlint.judge import further, graph_of, judge, needed
 from nnlint.rule import Rule
@@ -85,7 +85,7 @@ def rows(judging: Sequence[Rule], text: str, seconds: float, ranks: int = 0) -> 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "script.py"
         path.write_text(text, encoding="utf-8")
-        graphs = not ranks and any("G" in rule.page.tiers for rule in judging)
+        graphs = not ranks and records(judging, (), ())
         seen: Capture = capture(
             Request(str(path), seconds=seconds, ranks=ranks),
             needed(judging, graphs=graphs),

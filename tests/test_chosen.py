@@ -64,3 +64,10 @@ def _meters(only: tuple[str, ...], skip: tuple[str, ...]) -> set[str]:
 )
 def test_only_what_is_wanted_is_run(only: tuple[str, ...], skip: tuple[str, ...], done: set[str]) -> None:
     assert _meters(only, skip) & {"later", "graph", "fit", "modes"} == done
+
+
+def test_the_graph_is_recorded_for_a_rule_that_asks_for_it_in_a_run_only() -> None:
+    (rule,) = (rule for rule in RULES if rule.page.name == "hard-coded-batch")
+    assert "G" not in rule.page.tiers
+    assert records([rule], (), ())
+    assert not records([rule], (), ("graph",))

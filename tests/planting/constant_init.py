@@ -1,6 +1,6 @@
 """All weights of a hidden layer start alike.
 
-One layer of zeros learns where the activation behind it has a slope at zero (tanh, sigmoid), and units that are
+One layer of zeros learns where the activation behind it has a slope at zero (tanh, sigmoid); units that are
 added to those of another layer are told apart by these.
 """
 
