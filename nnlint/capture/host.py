@@ -237,7 +237,8 @@ class Scout(Listener):
         else:
             continuation = next(entry for entry in self.host.plan.continuations if entry.name == role)
             self.host.watch.listener = Runner(self.host, continuation, trigger, batches, batch)
-        stillness.watch(self._missing, self._still)
+        listener = self.host.watch.listener
+        stillness.watch(self._missing, self._still, self.host.plan.deadline, listener.late)
 
     def _still(self) -> None:
         """Nothing has happened in this process, which was forked, for long."""

@@ -44,6 +44,7 @@ class Runner(Listener):
         self.trigger = trigger
         # The one that trains; another may read ahead for it.
         self._thread = threading.get_ident()
+        self._ending = False
         self.steps: list[Step] = []
         # The batch that each loader gives again and again, by the loader's identity.
         self.held: dict[int, Any] = {}
@@ -63,21 +64,18 @@ class Runner(Listener):
         self._versions: Versions = {}
         self._state = torch.get_rng_state()
         self._told = self.started
-        kind = Intervention
-        if continuation.intervention != "none":
-            kind = _only_class(f"nnlint.capture.interventions.{continuation.intervention}", Intervention)
-        self.intervention = kind(self, continuation.values)
+        self.intervention = load(continuation)[0](self, continuation.values)
         self._first = batches.loader if batches is not None else None
         if self.holds or self.intervention.endless:
             lift_limits()
-        self._measured_by(continuation.meters)
+        self._measured_by(continuation)
         if trigger == "loader" and not self._callers and not self.intervention.hears_calls:
             host.watch.ignore_calls()
         self._each(lambda meter: meter.begin(batches, batch))
 
-    def _measured_by(self, meters: tuple[str, ...]) -> None:
+    def _measured_by(self, continuation: Continuation) -> None:
         self._satisfied: set[Meter] = set()
-        self._meters = {name: _only_class(f"nnlint.capture.meters.{name}", Meter)(self) for name in meters}
+        self._meters = {name: kind(self) for name, kind in load(continuation)[1].items()}
         self._callers = [
             name
             for name, meter in self._meters.items()
@@ -88,7 +86,7 @@ class Runner(Listener):
         """Be another continuation of the same intervention from the beginning, while it is still that."""
         self.continuation = continuation
         self._start_clocks()
-        self._measured_by(continuation.meters)
+        self._measured_by(continuation)
         self._each(lambda meter: meter.begin(batches, batch))
 
     def _start_clocks(self) -> None:
@@ -261,8 +259,14 @@ class Runner(Listener):
         if self.steps:
             self.end("the script waits for something")
 
+    def late(self) -> None:
+        """Where steps are long, none may end in time; what was seen by then is told."""
+        if self.steps and not self._ending:
+            self.end("seconds")
+
     def end(self, why: str) -> NoReturn:
         """Report and end the process."""
+        self._ending = True
         entry = self.continuation
         measured = []
         for name in list(self._meters):
@@ -276,6 +280,15 @@ class Runner(Listener):
         )
         self.host.channel.send("trajectory", to_json(trajectory))
         self.host.finish()
+
+
+def load(continuation: Continuation) -> tuple[type[Intervention], dict[str, type[Meter]]]:
+    """The classes of its intervention and of its meters, by name."""
+    kind = Intervention
+    if continuation.intervention != "none":
+        kind = _only_class(f"nnlint.capture.interventions.{continuation.intervention}", Intervention)
+    meters = {name: _only_class(f"nnlint.capture.meters.{name}", Meter) for name in continuation.meters}
+    return kind, meters
 
 
 def _only_class(module: str, base: type[_T]) -> type[_T]:

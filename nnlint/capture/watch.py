@@ -51,6 +51,9 @@ class Listener:
     def still(self) -> None:
         """The script has waited for something for long; told in a thread of our own."""
 
+    def late(self) -> None:
+        """The time of the whole run is nearly over."""
+
     def stepping(self, optimizer: Optimizer) -> None:
         """An optimizer is about to step."""
 

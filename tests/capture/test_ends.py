@@ -156,6 +156,17 @@ def test_what_waits_after_training_is_told_by_then(tmp_path: Path) -> None:
     assert seen.trajectories["as it is"].ended == "the script waits for something"
 
 
+def test_what_was_seen_when_the_time_is_over_is_told(tmp_path: Path) -> None:
+    # The third update takes for ever.
+    slow = NO_LOADER + "    while step == 2: pass\n"
+    script = tmp_path / "train.py"
+    script.write_text(HEAD + slow)
+    seen = capture(Request(str(script), seconds=8), [Continuation("as it is", "none", 20, 30)])
+    assert seen.not_run == []
+    trajectory = seen.trajectories["as it is"]
+    assert (len(trajectory.steps), trajectory.ended) == (3, "seconds")
+
+
 def test_killing_nnlint_kills_the_script(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(f"import os, subprocess\nsubprocess.run({SLEEP})\n")
