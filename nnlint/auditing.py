@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nnlint.capture.memory import allowance
 from nnlint.capture.plan import Place, Plan, Request
 from nnlint.capture.supervise import Child, attend
+from nnlint.chosen import chosen, records, taken
 from nnlint.config import Config
 from nnlint.engine import Linter
 from nnlint.experiments.loops import LATER
@@ -59,7 +60,7 @@ def audit(
     except AuditError as error:
         return Report(not_run=(NotRun("audit", str(error), _named(place)),))
     # There is one loop, and it has no end.
-    return _report(begin, config, _named(place), seconds, (LATER.name,))
+    return _report(begin, config, _named(place), seconds, without=LATER.name)
 
 
 def audit_training(
@@ -68,15 +69,19 @@ def audit_training(
     select: Sequence[str] = (),
     extend_select: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
     seconds: float = 60.0,
 ) -> Report:
     """Call a function that trains, watched, and report what is wrong with it: a script from Python.
 
     The loop may be anybody's: it is found, continued and judged as that of a script under `nnlint run`, in
     forks of this process. What it changes, in memory or in files, changes there alone. `select`,
-    `extend_select` and `ignore` choose rules as the command line does; `seconds` bounds all of it.
+    `extend_select` and `ignore` choose rules, `only` and `skip` experiments, as the command line does;
+    `seconds` bounds all of it.
 
-    What could not be done is in the report's `not_run`. SelectorError for a rule that there is none of.
+    What could not be done is in the report's `not_run`. SelectorError and ChoiceError for a rule, or an
+    experiment, that there is none of.
     """
     from nnlint.capture.inside import calling, cannot_fork, forked
     from nnlint.capture.watch import user_place
@@ -85,7 +90,7 @@ def audit_training(
     place = user_place()
     if why := cannot_fork():
         return Report(not_run=(NotRun("audit", why, _named(place)),))
-    return _report(forked(calling(train)), config, _named(place), seconds)
+    return _report(forked(calling(train)), config, _named(place), seconds, only=only, skip=skip)
 
 
 def _named(place: Place | None) -> str:
@@ -97,14 +102,19 @@ def _report(
     config: Config,
     target: str,
     seconds: float,
-    without: Sequence[str] = (),
+    *,
+    without: str = "",
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
 ) -> Report:
-    """What the rules say of what a process shows, which is not asked for continuations of these names."""
+    """What the rules say of what a process shows, which is not asked for the continuation `without`."""
     started = time.perf_counter()
     linter = Linter.load(config)
     rules = [rule for rule in linter.rules if {"E", "G"}.intersection(rule.page.tiers)]
-    graphs = any("G" in rule.page.tiers for rule in rules)
-    wanted = tuple(entry for entry in needed(rules, graphs=graphs) if entry.name not in without)
+    rules = chosen(rules, only, skip)
+    graphs = records(rules, only, skip)
+    wanted = taken(needed(rules, graphs=graphs), only, skip)
+    wanted = tuple(entry for entry in wanted if entry.name != without)
     plan = Plan(
         Request(target, seconds=seconds),
         wanted,

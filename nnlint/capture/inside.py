@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import io
 import itertools
 import os
@@ -34,6 +35,7 @@ from nnlint.capture import batch as batches_of
 from nnlint.capture.channel import Channel
 from nnlint.capture.launch import describe_error
 from nnlint.capture.plan import Place, Plan, from_json, to_json
+from nnlint.capture.runner import load
 from nnlint.capture.shelter import jail, ways
 from nnlint.capture.supervise import Child
 
@@ -128,6 +130,10 @@ def forked(play: Callable[[Plan, Channel], NoReturn]) -> Callable[[Plan, int, in
     """Begins the process as a fork of this one, which then plays its part."""
 
     def begin(plan: Plan, writing: int, _: int) -> Child:
+        # Here once, instead of in every process that is forked from now on.
+        importlib.import_module("nnlint.capture.host")
+        for continuation in plan.continuations:
+            load(continuation)
         reading, output = os.pipe()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError, AttributeError):
