@@ -470,6 +470,21 @@ def experts_by_mask() -> Case:
 
 
 @clean
+def experts_by_sorting() -> Case:
+    # Each word goes to two experts: words in the order of their experts, and back.
+    def run(net: Any, x: torch.Tensor) -> torch.Tensor:
+        flat = x.view(-1, 4)
+        weights, chosen = net.gate(flat).softmax(-1).topk(2, dim=-1)
+        order = chosen.view(-1).argsort()
+        back = torch.empty_like(order)
+        back[order] = torch.arange(len(order))
+        out = net.expert(flat[order // 2]) * weights.view(-1)[order, None]
+        return out[back].view(-1, 2, 4).sum(1).view_as(x)
+
+    return case("moe sorted", Body(run, gate=nn.Linear(4, 3), expert=nn.Linear(4, 4)), torch.randn(N, 6, 4))
+
+
+@clean
 def written_into() -> Case:
     def run(net: Any, x: torch.Tensor) -> torch.Tensor:
         out = torch.zeros(x.size(0), x.size(1), 3)
@@ -821,6 +836,17 @@ def llama() -> Case:
         {"input_ids": tokens(), "attention_mask": torch.ones(N, 6, dtype=torch.long)},
         lambda out: out.logits,
     )
+
+
+@slow
+def mixtral() -> Case:
+    from transformers import MixtralConfig, MixtralForCausalLM
+
+    config = MixtralConfig(
+        vocab_size=20, hidden_size=8, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, num_local_experts=3, num_experts_per_tok=2,
+    )  # fmt: skip
+    return _hf("mixtral", MixtralForCausalLM(config), {"input_ids": tokens()}, lambda out: out.logits)
 
 
 def _graphs(name: str, make: Callable[[], nn.Module], pool: Callable[..., torch.Tensor]) -> Case:

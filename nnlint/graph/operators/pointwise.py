@@ -13,16 +13,16 @@ ELEMENTWISE = """
     bucketize cauchy ceil celu clamp clamp_max clamp_min clip complex conj_physical copysign cos cosh
     deg2rad dequantize digamma div divide dropout elu eq erf erfc erfinv exp exp2 expm1 exponential
     fake_quantize_per_tensor_affine fake_quantize_per_tensor_affine_cachemask feature_dropout fix
-    float_power floor floor_divide fmax fmin fmod frac frexp gcd ge gelu geometric gt hardshrink
-    hardsigmoid hardswish hardtanh heaviside hypot i0 i0e i1 i1e igamma igammac ilshift imag irshift
-    isclose isfinite isinf isnan isneginf isposinf isreal lcm ldexp le leaky_relu lerp lgamma log log10
-    log1p log2 log_normal log_sigmoid log_sigmoid_forward logaddexp logaddexp2 logical_and logical_not
-    logical_or logical_xor logit lshift lt masked_fill maximum minimum mish mul multiply mvlgamma
-    nan_to_num native_dropout ne neg negative nextafter normal normal_functional poisson polar polygamma
-    positive pow prelu quantize_per_tensor rad2deg real reciprocal relu relu6 remainder round rrelu
-    rrelu_with_noise rrelu_with_noise_functional rshift rsqrt rsub searchsorted selu sgn sigmoid sign
-    signbit silu sin sinc sinh softplus softshrink special_airy_ai special_bessel_j0 special_bessel_j1
-    special_bessel_y0 special_bessel_y1 special_chebyshev_polynomial_t special_chebyshev_polynomial_u
+    float_power floor fmax fmin fmod frac frexp gcd ge gelu geometric gt hardshrink hardsigmoid hardswish
+    hardtanh heaviside hypot i0 i0e i1 i1e igamma igammac ilshift imag irshift isclose isfinite isinf
+    isnan isneginf isposinf isreal lcm ldexp le leaky_relu lerp lgamma log log10 log1p log2 log_normal
+    log_sigmoid log_sigmoid_forward logaddexp logaddexp2 logical_and logical_not logical_or logical_xor
+    logit lshift lt masked_fill maximum minimum mish mul multiply mvlgamma nan_to_num native_dropout ne
+    neg negative nextafter normal normal_functional poisson polar polygamma positive pow prelu
+    quantize_per_tensor rad2deg real reciprocal relu relu6 remainder round rrelu rrelu_with_noise
+    rrelu_with_noise_functional rshift rsqrt rsub searchsorted selu sgn sigmoid sign signbit silu sin sinc
+    sinh softplus softshrink special_airy_ai special_bessel_j0 special_bessel_j1 special_bessel_y0
+    special_bessel_y1 special_chebyshev_polynomial_t special_chebyshev_polynomial_u
     special_chebyshev_polynomial_v special_chebyshev_polynomial_w special_digamma special_entr special_erf
     special_erfc special_erfcx special_erfinv special_exp2 special_expit special_expm1 special_gammainc
     special_gammaincc special_gammaln special_hermite_polynomial_h special_hermite_polynomial_he
@@ -39,7 +39,7 @@ ELEMENTWISE = """
 
 
 @rule(*ELEMENTWISE.split())
-def pointwise(call: Call) -> Value | tuple[Value, ...]:
+def pointwise(call: Call) -> tuple[Value, ...]:
     """Elements stay where they are."""
     if (
         call.name == "where"

@@ -13,13 +13,9 @@ def landing(
     call: Call, ref: Ref, index: Value, written: Axis, target: Axis, length: int
 ) -> tuple[Axis, int] | None:
     """The axis that comes of writing `written` at the positions `index`, and the bit of a mixing."""
-    if isinstance(index.points, int) and (carries(written) or not index.depends):
-        source = call.flow.sources[index.points]
-        if source.size == length:
-            axis: Axis = (Factor(length, index.points),) if length > 1 else ()
-            if source.how == "parts" and len(source.parts) == 1:
-                axis = source.parts[0]
-            return axis, 0
+    points = index.points if carries(written) or not index.depends else None
+    if isinstance(points, int) and call.flow.sources[points].size == length:
+        return _numbered(call, points), 0
     if not carries(written):
         return (target if carries(target) else plain_axis(length)), 0
     if index.counts and size(written) == length:
@@ -38,6 +34,14 @@ def landing(
         # Written back to where it was read.
         return entry.base, 0
     return None
+
+
+def _numbered(call: Call, number: int) -> Axis:
+    """The axis whose positions are those of a source."""
+    source = call.flow.sources[number]
+    if source.how == "parts" and len(source.parts) == 1:
+        return source.parts[0]
+    return (Factor(source.size, number),) if source.size > 1 else ()
 
 
 @rule("scatter", "scatter_add", "scatter_reduce", "_scatter_reduce", always=True)
@@ -91,7 +95,7 @@ def _inverse(call: Call, index: Value, axis: Axis, length: int) -> Value:
     if isinstance(index.points, int) and call.flow.sources[index.points].size == length:
         source = ids(call, axis)
         return Value(
-            ((Factor(length, index.points),),),
+            (_numbered(call, index.points),),
             index.pinned,
             index.mixed,
             True,
@@ -159,6 +163,9 @@ def index_put(call: Call) -> Value:
     if len(chosen) == 1 and "bool" not in dtypes:
         place = next(number for number, ref in enumerate(given) if isinstance(ref, Ref))
         ref, index = chosen[0]
+        counted = new.counts and len(axes) == 1 and call.shape_of("values") == call.shape
+        if counted and index.axes is not None and (index.points is not None or not index.depends):
+            return _inverse(call, index, index.axes[0], call.shape[0])
         if (
             index.axes is not None
             and len(index.axes) == 1

@@ -285,7 +285,7 @@ def as_strided(call: Call) -> Value:
     strides, shape = call.arg("strides"), call.shape_of("self")
     held = strides[0] if strides else 0
     if not strides or call.arg("storage_offset") is not None or value.places() != (0,):
-        return UNKNOWN
+        raise LookupError("elements by their place in memory")
     # Elements lie one after the other, those of a sample together, and none is taken from beyond its end.
     together = strides == tuple(prod(shape[place + 1 :]) for place in range(len(shape)))
     reach = sum(
@@ -293,7 +293,7 @@ def as_strided(call: Call) -> Value:
     )
     first = call.shape[:1] == shape[:1] and call.arg("stride")[:1] == (held,)
     if not together or not first or reach >= held:
-        return UNKNOWN
+        raise LookupError("elements by their place in memory")
     return value.with_axes((call.axes("self")[0], *plain(call.shape[1:])))
 
 
@@ -301,7 +301,7 @@ def as_strided(call: Call) -> Value:
 def strided_write(call: Call) -> Value:
     """Any elements at all."""
     del call
-    return UNKNOWN
+    raise LookupError("elements by their place in memory")
 
 
 @rule("tril", "triu")
