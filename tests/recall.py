@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from planted import Mutant, Script
+from recall_kept import keep
 from support import CHECKOUT, every_rule
 
 from nnlint.engine import Linter
@@ -132,6 +133,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rules", nargs="*")
     parser.add_argument("--missed", action="store_true", help="show what was not found")
+    parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results")
     options = parser.parse_args()
     low = 0
     known = operators()
@@ -146,6 +148,8 @@ def main() -> int:
             f"{name:32} {result.mutants:4} mutants {found:4} found {placed:4} placed  {result.recall:.0%}",
             flush=True,
         )
+        if options.keep and result.mutants:
+            keep("source", name, result.mutants, found, placed)
         if options.missed:
             for kind, some in (("missed", result.missed), ("misplaced", result.misplaced)):
                 for mutant in some:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from planted import Mutant
 from recall import Operator, Result, difference, examples, fixtures, linter, operators, planted
+from recall_kept import keep
 from warm import Warm
 
 from nnlint.capture import supervise
@@ -104,6 +105,7 @@ def main() -> int:
     parser.add_argument("--missed", action="store_true", help="show what was not seen")
     parser.add_argument("--most", type=int, default=MOST, help="so many mutants of each rule (%(default)s)")
     parser.add_argument("--seconds", type=float, default=120.0, help="for each of them (%(default)s)")
+    parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results")
     options = parser.parse_args()
     warm = Warm()
     if sys.platform == "linux":
@@ -131,6 +133,8 @@ def tell(options: argparse.Namespace) -> int:
         total, seen = total + result.mutants, seen + found
         placed = found - len(result.misplaced)
         print(f"{name:32} {result.mutants:3} ran {found:3} seen {placed:3} placed", flush=True)
+        if options.keep:
+            keep("runs", name, result.mutants, found, placed)
         if options.missed:
             for kind, some in (("missed", result.missed), ("misplaced", result.misplaced)):
                 for mutant in some:

@@ -35,10 +35,11 @@ class ScheduleFormula(Rule):
 
         health = of(seen)
         for stepper in health.steppers if health else ():
-            if len(stepper.rates) >= _STEPS and not any(stepper.rates):
+            wasted = next((at for at, rate in enumerate(stepper.rates) if rate), len(stepper.rates))
+            if wasted >= _STEPS:
                 yield Sighting(
                     stepper.place,
-                    f"the rate of this optimizer was 0 in each of its first {len(stepper.rates)} steps: "
+                    f"the rate of this optimizer was 0 in each of its first {wasted} steps: "
                     "nothing is trained in them; let the schedule count from 1, and a warm-up rise from "
                     "the first step on",
                     evidence={"rates": list(stepper.rates)},

@@ -27,7 +27,11 @@ def plant(script: Script) -> Iterator[Mutant]:
             yield script.mutant(size, script.replace(site.node, code))
     for kind in script.classes("Module"):
         for method in kind.body:
-            if isinstance(method, ast.FunctionDef) and method.name == "forward" and len(method.args.args) == 2:
+            if (
+                isinstance(method, ast.FunctionDef)
+                and method.name == "forward"
+                and len(method.args.args) == 2
+            ):
                 given = method.args.args[1].arg
                 held = f"{given} = {given}.reshape({_SIZE}, *{given}.shape[1:])"
                 yield script.mutant(size, script.before(method.body[0], held))

@@ -1,4 +1,4 @@
-"""One output for a row of targets."""
+"""One output for a row of targets: of what is rebuilt, as elsewhere there may be one target, too."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from planted import Mutant, Script
 
 def plant(script: Script) -> Iterator[Mutant]:
     for site in sites.losses(script, *sites.REGRESSION):
-        if sites.trains(script, site.node):
-            code = script.filled("_p[:, :1]", site)
+        target, around = script.source(site.bound["_t"]), script.loop(site.node)
+        rebuilt = around is not None and any(
+            script.find(f"_f({target}, ...)", f"_m(_f({target}))", within=around)
+        )
+        if sites.trains(script, site.node) and rebuilt:
+            code = script.filled("(_p)[..., :1]", site)
             yield script.mutant(script.replace(site.bound["_p"], code), also=[site.node])

@@ -1,0 +1,25 @@
+"""Samples and features change places by a reshape, which leaves every number where it is."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from planted import Mutant, Script
+
+
+def plant(script: Script) -> Iterator[Mutant]:
+    # Of rows of numbers: other inputs have more axes.
+    if re.search(r"Conv\dd|Embedding|GRU|LSTM|RNN", script.text):
+        return
+    for kind in script.classes("Module"):
+        for method in kind.body:
+            if (
+                isinstance(method, ast.FunctionDef)
+                and method.name == "forward"
+                and len(method.args.args) == 2
+            ):
+                given = method.args.args[1].arg
+                turned = f"{given} = {given}.reshape({given}.shape[1], {given}.shape[0]).t()"
+                yield script.mutant(script.before(method.body[0], turned))
