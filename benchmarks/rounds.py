@@ -78,7 +78,8 @@ def main(rules: bool) -> None:
             name = ""
     console.print(table("round", rows))
     console.print(
-        f"error*: without {PLAIN}. Debatable: the code does what the message says, by intent perhaps."
+        f"In parentheses: repositories with findings. error*: without {PLAIN}. Debatable: the code does what "
+        "the message says, and its author may have wanted that."
     )
 
 
