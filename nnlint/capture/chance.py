@@ -162,6 +162,33 @@ def _margin(call: Loss) -> tuple[torch.Tensor, torch.Tensor]:
     return min(options, key=lambda option: float(call.of(option).sum())), best.expand_as(prediction)
 
 
+def _several(call: Loss) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scores a margin apart for targets that list classes up to the first -1."""
+    prediction, target = call.prediction.detach(), call.target.detach()
+    listed = (target >= 0).long().cumprod(-1)
+    member = torch.zeros_like(prediction).scatter_add(-1, target.clamp_min(0), listed.to(prediction.dtype))
+    member = member.clamp_max(1)
+    often = member.reshape(-1, member.shape[-1]).sum(0).argsort(descending=True)
+    number = prediction.shape[-1]
+    levels = torch.arange(number - 1, -1, -1, dtype=prediction.dtype)
+    # Every class above the next one, or the most frequent ones above the others.
+    options = [torch.zeros_like(prediction).index_copy(-1, often, levels.expand_as(prediction))]
+    for first in range(number):
+        scores = torch.zeros_like(prediction)
+        scores[..., often[:first]] = 1.0
+        options.append(scores)
+    return min(options, key=lambda option: float(call.of(option).sum())), member
+
+
+def _distance(call: Loss) -> tuple[torch.Tensor, torch.Tensor]:
+    """Distances, which are not below zero: small for a target of one, a margin for minus one."""
+    target, margin = call.target.detach(), float(call.arguments.get("margin", 1.0))
+    near = torch.zeros_like(call.prediction)
+    positive = ((target.to(near.dtype) + 1) / 2).expand_as(near)
+    far = torch.full_like(near, margin)
+    return near.where(_mean(positive) > 0.5, far), near.where(positive > 0.5, far)
+
+
 def _sign(call: Loss) -> tuple[torch.Tensor, torch.Tensor]:
     """Scores for targets of minus one and one."""
     positive = (call.target.detach().to(call.prediction.dtype) + 1) / 2
@@ -181,6 +208,8 @@ _PREDICTIONS: dict[str, Callable[[Loss], tuple[torch.Tensor, torch.Tensor]]] = {
     "kl_div": _divergence,
     "multi_margin_loss": _margin,
     "soft_margin_loss": _sign,
+    "hinge_embedding_loss": _distance,
+    "multilabel_margin_loss": _several,
     "multilabel_soft_margin_loss": _logit,
 }
 LOSSES = frozenset(getattr(functional, name) for name in _PREDICTIONS)

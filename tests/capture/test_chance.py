@@ -15,6 +15,9 @@ torch.manual_seed(3)
 CLASSES = torch.tensor([0, 2, 1, 1, 2, 1, 0, 1])
 SOFT = torch.randn(8, 3).softmax(1)
 BITS = torch.randint(0, 2, (8, 3)).float()
+LISTS = torch.tensor(
+    [[0, 2, -1], [1, -1, 0], [1, 0, -1], [2, -1, -1], [1, 2, -1], [1, -1, 2], [1, 0, -1], [0, -1, 1]]
+)
 VALUES = torch.randn(8, 3) * 2 + 1
 
 CALLS: dict[str, tuple[Callable[..., torch.Tensor], torch.Tensor, dict[str, Any]]] = {
@@ -33,6 +36,7 @@ CALLS: dict[str, tuple[Callable[..., torch.Tensor], torch.Tensor, dict[str, Any]
     "margins": (F.multi_margin_loss, CLASSES, {}),
     "wide margins, summed": (F.multi_margin_loss, CLASSES, {"margin": 2.0, "reduction": "sum"}),
     "signs": (F.soft_margin_loss, BITS * 2 - 1, {}),
+    "margins of several labels": (F.multilabel_margin_loss, LISTS, {}),
     "several labels": (F.multilabel_soft_margin_loss, BITS, {}),
     "squares": (F.mse_loss, VALUES, {}),
     "absolute values": (F.l1_loss, VALUES, {"reduction": "sum"}),
@@ -74,6 +78,18 @@ def test_probabilities_and_log_probabilities_are_bounded_as_logits_are() -> None
     assert logits.bounds() is not None
     assert float(logs.bounds().chance) == pytest.approx(float(logits.bounds().chance))  # type: ignore[union-attr]
     assert float(logs.bounds().floor) == pytest.approx(0.0, abs=1e-6)  # type: ignore[union-attr]
+
+
+def test_distances_are_bounded_where_none_is_below_zero() -> None:
+    for share, options in ((6, {}), (2, {"margin": 3.0})):
+        target = torch.tensor([1.0] * share + [-1.0] * (8 - share))
+        call = loss_call(F.hinge_embedding_loss, (torch.zeros(8), target), options)
+        assert call is not None
+        bounds = call.bounds()
+        assert bounds is not None
+        constants = [float(call.of(torch.full((8,), 0.05 * at))) for at in range(100)]
+        assert float(bounds.chance) == pytest.approx(min(constants), rel=1e-4)
+        assert float(bounds.floor) == 0.0
 
 
 def test_a_teacher_is_the_floor_of_a_divergence() -> None:

@@ -197,6 +197,7 @@ _SCORES = (
     "binary_cross_entropy_with_logits",
     "multi_margin_loss",
     "soft_margin_loss",
+    "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
 )
 
