@@ -22,6 +22,7 @@ from scripts import (
 
 from nnlint.capture.plan import Continuation, FirstStep, Place, Request
 from nnlint.capture.supervise import Capture, capture
+from nnlint.experiments.graph import WHOLE, step_of
 
 
 def run(text: str, tmp_path: Path, continuations: Sequence[Continuation] = (), **options: object) -> Capture:
@@ -208,8 +209,14 @@ def test_both_networks_of_one_iteration(tmp_path: Path) -> None:
 def test_a_closure_and_updates_by_hand(tmp_path: Path) -> None:
     closure = first(CLOSURE, tmp_path)
     assert (closure.optimizers[0].class_name, closure.optimizers[0].graded) == ("LBFGS", 2)
-    by_hand = first(BY_HAND, tmp_path)
+    seen = run(BY_HAND, tmp_path, [WHOLE])
+    assert (seen.first_step is not None, seen.not_run) == (True, []), seen.output
+    by_hand = seen.first_steps[0]
     assert (by_hand.trigger, by_hand.optimizers, len(by_hand.losses)) == ("backward", (), 1)
+    # The fork was within its first backward; the next iteration could be recorded from its beginning.
+    recorded = step_of(seen)
+    assert recorded is not None
+    assert [recorded.operator(loss.ref.node) for loss in recorded.losses] == ["mean"]
 
 
 def test_a_trainer_class_with_batches_that_are_mappings(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ class GraphMeter(Meter):
         self._mark = 0
         # And when something was last differentiated, in a script that updates by hand.
         self._differentiated = 0
+        # Where the fork was within a backward, its loss had been computed before.
+        self._unseen = runner.trigger == "backward"
         self._by_hand = 0
         self._open = contextlib.ExitStack()
 
@@ -103,7 +105,9 @@ class GraphMeter(Meter):
             # Parameters were written by hand since: the next iteration had begun.
             self.recorder.forget(self._differentiated)
             self.runner.end("steps")
-        self._differentiated, self._by_hand = self.recorder.mark, by_hand
+        self._differentiated = 0 if self._unseen else self.recorder.mark
+        self._unseen = False
+        self._by_hand = by_hand
 
     def stepping(self, optimizer: torch.optim.Optimizer) -> None:
         if self._loader is None and optimizer in self._stepped:
