@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnlint.experiments.first_loss import FIRST_LOSS, Call, FirstLoss
-from nnlint.rule import Rule, Sighting
+from nnlint.rule import Rule, Sighting, Skip
 
 if TYPE_CHECKING:
     from nnlint.capture.supervise import Capture
@@ -44,10 +44,14 @@ class LossNotChanceAtInit(Rule):
         "activation-before-cross-entropy",
     )
 
-    def check_runs(self, seen: Capture) -> Iterator[Sighting]:
+    def check_runs(self, seen: Capture) -> Iterator[Sighting | Skip]:
         trajectory = seen.trajectories.get(FIRST_LOSS.name)
         first = trajectory.measure(FirstLoss) if trajectory else None
         told = set()
+        if first is not None and not any(
+            call.name in _FAR or call.name in _FAR_VALUES for call in first.calls
+        ):
+            yield Skip("the first loss is made of no function of which it is known what guessing gives")
         for call in first.calls if first else ():
             guess = max(call.guess, call.chance)
             classes = call.name in _FAR

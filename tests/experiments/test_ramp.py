@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from nnlint.capture.plan import Request
-from nnlint.capture.supervise import capture
+from nnlint.capture.plan import Measurement, Request, Trajectory, to_json
+from nnlint.capture.supervise import Capture, capture
+from nnlint.experiments.first_loss import FIRST_LOSS, FirstLoss
 from nnlint.experiments.ramp import HIGH, LOW, RAMP, STEPS, Ramp, read, smooth
+from nnlint.rule import Sighting, Skip
+from nnlint.rules.loss_not_chance_at_init import LossNotChanceAtInit
 from nnlint.rules.suspicious_learning_rate import SuspiciousLearningRate
 
 RATES = tuple(1e-3 * LOW * (HIGH / LOW) ** (at / (STEPS - 1)) for at in range(STEPS))
@@ -76,7 +79,7 @@ def test_the_rate_of_a_script(rate: float, says: str, tmp_path: Path) -> None:
     script.write_text(SCRIPT.format(rate=rate))
     seen = capture(Request(str(script), seconds=200), (RAMP,))
     assert seen.not_run == [], seen.output
-    found = list(SuspiciousLearningRate().check_runs(seen))
+    found = [entry for entry in SuspiciousLearningRate().check_runs(seen) if isinstance(entry, Sighting)]
     assert [says in sighting.message for sighting in found] == [True] * bool(says)
     ramp = seen.trajectories["ramp"].measure(Ramp)
     assert ramp is not None
@@ -86,3 +89,21 @@ def test_the_rate_of_a_script(rate: float, says: str, tmp_path: Path) -> None:
     if found:
         assert found[0].place is not None
         assert "SGD" in script.read_text().splitlines()[found[0].place.row - 1]
+
+
+def test_a_range_test_that_shows_nothing_says_so() -> None:
+    flat = Ramp("SGD", None, 0.1, tuple(0.001 * 1.1**at for at in range(60)), (1.0,) * 60)
+    entry = Trajectory(RAMP.name, "ramp", (), "steps", 1.0, (Measurement("ramp", to_json(flat)),))
+    (skip,) = SuspiciousLearningRate().check_runs(Capture(trajectories={RAMP.name: entry}))
+    assert isinstance(skip, Skip)
+    assert "never falls clearly" in skip.why
+    assert not list(SuspiciousLearningRate().check_runs(Capture()))
+
+
+def test_a_loss_of_no_known_guess_is_skipped_with_the_reason() -> None:
+    first = FirstLoss(1.0, False, None, (), ())
+    measured = (Measurement("first_loss", to_json(first)),)
+    entry = Trajectory(FIRST_LOSS.name, "none", (), "steps", 1.0, measured)
+    (skip,) = LossNotChanceAtInit().check_runs(Capture(trajectories={FIRST_LOSS.name: entry}))
+    assert isinstance(skip, Skip)
+    assert "what guessing gives" in skip.why
