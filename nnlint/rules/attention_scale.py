@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule, Sighting
 from nnlint.static.attention import Attention, attentions, normalised, scaling
+from nnlint.static.values import Kind, Value
 
 if TYPE_CHECKING:
     from nnlint.graph.step import GraphStep
@@ -81,7 +82,7 @@ class AttentionScale(Rule):
             return
         (size,) = sizes
         name = script.name_of(bases[0], "its width")
-        if power >= 0.5 and not normalised(found.query):
+        if power >= 0.5 and not normalised(found.query) and _is_width(bases[0]):
             yield self.problem(
                 place,
                 MULTIPLIED.format(what=f"`{name}`"),
@@ -101,6 +102,12 @@ class AttentionScale(Rule):
                     f"{script.shapes.describe(width)} products; divide by the root of that",
                     severity=Severity.INFO,
                 )
+
+
+def _is_width(base: Value) -> bool:
+    """Whether it may be a number of features: the root of 0.5 scales a sum of two."""
+    numbers = [part.const for part in base.graph() if isinstance(part.const, (int, float))]
+    return not numbers or max(numbers) >= SMALL or base.kind is Kind.SIZE
 
 
 def _is_multiple(size: float, width: int) -> bool:

@@ -65,9 +65,14 @@ def _unsure(meeting: Meeting) -> bool:
     if call is None or call.frame is None:
         return False
     around = call.frame.loops()
-    for part in call.args[0].graph(lambda part: part.op in TAKES):
+    for part in call.args[0].graph(lambda part: part.op in TAKES and "norm" not in part.op):
         if part.op == "pow" and len(part.args) > 1 and part.args[1].kind is Kind.TENSOR:
             return True
+        made = (
+            part.receiver.frame if part.receiver is not None and part.receiver.kind is Kind.MODULE else None
+        )
+        if made is not None and any(x not in around for x in made.loops()):
+            return True  # one of the layers that a loop has built: how many is not followed
         if part.op == "cat" and part.frame is not None and any(x not in around for x in part.frame.loops()):
             return True
     return False

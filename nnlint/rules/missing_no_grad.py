@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from nnlint.rule import Problem, Rule
+from nnlint.static.evaluation import covers
+from nnlint.static.holdings import touched
 from nnlint.static.values import Event, EventKind, Kind
 from nnlint.static.walk import descend
 
@@ -20,7 +22,7 @@ class MissingNoGrad(Rule):
     words = ("backward",)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
-        if not script.complete:
+        if not script.complete or _OLD.search(script.source.data) is not None:
             return
         said = set[int]()
         trained = _trained_places(script)
@@ -34,7 +36,7 @@ class MissingNoGrad(Rule):
                 continue
             if _wants_gradient(script, forward) or _switched_elsewhere(script, forward):
                 continue
-            if _released(script, forward) or _shown(script, forward):
+            if _released(script, forward) or _shown(script, forward) or _frozen(script, forward):
                 continue
             place = _place(forward, trained)
             if place is None or forward.target is None:
@@ -69,6 +71,8 @@ def _place(forward: Event, trained: set[int]) -> cst.CSTNode | None:
     return next((node for node in places if id(node) not in trained), places[0])
 
 
+# Written for a PyTorch before 0.4, which had no `no_grad`; on today's `loss.data[0]` fails first.
+_OLD = re.compile(rb"\bvolatile\s*=|\.data\[0\]")
 # A model that is given the labelled examples of a task may take gradient steps on them in its forward.
 _ADAPTS = re.compile(
     r"(?:label|target|y)s?_?(?:shot|support|spt)|(?:support|shot|spt)_?(?:label|target|y)s?", re.I
@@ -93,6 +97,19 @@ def _switched_elsewhere(script: ScriptModel, forward: Event) -> bool:
 def _shown(script: ScriptModel, forward: Event) -> bool:
     """Whether a few examples are looked at, outside of any loop and held against nothing."""
     return forward.frame.loop() is None and id(forward.call) not in script.evaluations.judged
+
+
+def _frozen(script: ScriptModel, forward: Event) -> bool:
+    """Whether the same function has switched the gradients of all weights off before."""
+    home = forward.frame.functions()[:1]
+    return any(
+        event.time < forward.time
+        and event.frame.functions()[:1] == home
+        and not event.frame.tests(until=event.frame.loop())
+        and forward.target is not None
+        and any(covers(module, forward.target) for module in touched(event))
+        for event in script.events_of(EventKind.FREEZE)
+    )
 
 
 def _released(script: ScriptModel, forward: Event) -> bool:

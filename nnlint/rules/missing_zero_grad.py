@@ -77,6 +77,8 @@ def _may_clear(script: ScriptModel, update: Update) -> bool:
     for event in update.round.events:
         if event.kind is EventKind.ZERO_GRAD and touches(event.target, update.optimizer):
             return True
+        if event.kind is EventKind.ZERO_GRAD and event.target is not None and _shares(event.target, held):
+            return True
         if event.kind is EventKind.OPAQUE and _hands_over(event.target, update.optimizer, held):
             return True
     for call in script.calls:
@@ -87,6 +89,14 @@ def _may_clear(script: ScriptModel, update: Update) -> bool:
             ):
                 return True
     return writes_gradients(script, update.round)
+
+
+def _shares(optimizer: Value, held: tuple[Value, ...]) -> bool:
+    """Whether another optimizer, which is cleared, holds one of these networks as well."""
+    known = [root for module in held for root in roots(module)]
+    return optimizer.kind is Kind.OPTIMIZER and any(
+        root is other for module in trained(optimizer) for root in roots(module) for other in known
+    )
 
 
 def _timed(script: ScriptModel, update: Update) -> bool:

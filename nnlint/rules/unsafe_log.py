@@ -10,6 +10,7 @@ import libcst as cst
 from nnlint.finding import Severity
 from nnlint.rule import Change, Draft, Problem, Replacement, Rule, Sighting
 from nnlint.static.gradients import CUTS
+from nnlint.static.local_names import LocalNames
 from nnlint.static.rewrite import functional, is_method, mentions, operand
 from nnlint.static.scores import surely
 from nnlint.static.torch_api import TO_PYTHON
@@ -49,6 +50,8 @@ class UnsafeLog(Rule):
         elsewhere = {id(value) for _, value in untaken_risks(script)}
         for call in script.calls_of(*LOGARITHMS):
             if id(call) in elsewhere or not call.args or not in_training_graph(call) or call.node is None:
+                continue
+            if _replaced(script, call):
                 continue
             taker = script.flow.only_taker(call)
             if taker is not None and taker.op in {"neg", "mul", "mean", "sum"}:
@@ -98,6 +101,17 @@ class UnsafeLog(Rule):
             if surely(call.args[0], lambda value, op=op: value.op == op):  # type: ignore[misc]
                 return UNDERFLOW.format(name=f"`{operand}`", op=op, stable=stable)
         return ZERO.format(name=f"`{operand}`", log=f"`{script.text(call.node, 40)}`")
+
+
+def _replaced(script: ScriptModel, call: Value) -> bool:
+    """Whether another value takes its name before anything reads it."""
+    for fact in script.facts:
+        if fact.kind == "name" and fact.value is call:
+            function = next(iter(fact.frame.functions()), None)
+            return (
+                function is not None and LocalNames(function.node).replaced(fact.node, fact.name) is not None
+            )
+    return False
 
 
 def _in_evaluation(script: ScriptModel, call: Value) -> bool:

@@ -63,8 +63,7 @@ class WrongDenominator(Rule):
             return self.problem(
                 call.node,
                 f"`{name}` is divided by the loop index, which is one less than the number of batches added "
-                f"up; divide by "
-                f"`len({script.name_of(of, 'loader')})`",
+                f"up; divide by {_count(script, of)}",
                 related=((total.node, "adds one batch"),),
             )
         if unit not in {"samples", "batches"}:
@@ -101,6 +100,11 @@ class WrongDenominator(Rule):
             f"is divided by the size of one; set it to zero at the start of each epoch",
             related=((total.node, "adds one batch"),),
         )
+
+
+def _count(script: ScriptModel, of: Value) -> str:
+    """How the number of turns is written."""
+    return f"`len({script.name_of(of, 'loader')})`" if of.kind is Kind.LOADER else "the number of turns"
 
 
 def _name(script: ScriptModel, call: Value, total: Total) -> str:
