@@ -45,6 +45,8 @@ class Host:
         self.loads = Loads()
         self.loads.install()
         self._numbers = 0
+        # How many calls and backwards there have been that might have begun training.
+        self.signs = 0
 
     def number(self) -> int:
         """The next candidate's number; the same in every run of the script under one seed."""
@@ -123,6 +125,7 @@ class Scout(Listener):
     def _due(self) -> bool:
         """Whether it is time to try: at the first, second, fourth, eighth … sign."""
         self._seen += 1
+        self.host.signs = self._seen
         if self._seen < self._next:
             return False
         self._next *= 2

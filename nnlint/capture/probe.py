@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 _PATIENCE = 6
 # Unless no module was called with one: Transformers first takes all that one step accumulates over.
 _AHEAD, _SECONDS = 64, 5.0
-# So many module calls with no backward, where the script has no loader.
-_CALLS = 64
+# So many module calls with no backward, where the script has no loader; or as many as came before, or for so
+# many seconds at the first one: cells, solvers and episodes call a model hundreds of times for one update.
+_CALLS, _FIRST = 64, 2.0
+# And so many between a backward and the step: a solver may call it within the backward, too.
+_BACK = 10_000
 
 
 class Probe(Listener):
@@ -76,7 +79,7 @@ class Probe(Listener):
 
     def calling(self, root: torch.nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
         self.calls += 1
-        if self.calls > _CALLS and self.seen.loader is None:
+        if self.seen.loader is None and not self._patient():
             self.end("training" if self.seen.steps else "no step")
         self.seen.calling(root, args, kwargs)
         return None
@@ -136,6 +139,17 @@ class Probe(Listener):
     def _trained(self) -> bool:
         """Whether anything was differentiated."""
         return self._differentiated or bool(self.seen.losses)
+
+    def _patient(self) -> bool:
+        """Whether so many calls may still belong to one iteration."""
+        if self.seen.steps:
+            return self.calls <= _CALLS
+        if self._trained():
+            return self.calls <= _BACK
+        signs = self.host.signs
+        return self.calls <= max(_CALLS, 2 * signs) or (
+            signs <= 1 and time.perf_counter() - self._began < _FIRST
+        )
 
     def _ahead(self) -> bool:
         """Whether the batches may have been taken for later."""

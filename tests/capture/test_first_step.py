@@ -180,6 +180,29 @@ def test_batches_that_are_taken_before_any_is_used(tmp_path: Path) -> None:
     assert len(step.losses) == 16
 
 
+CELLS = """
+cell, head = nn.GRUCell(1, 4), nn.Linear(4, 2)
+opt = torch.optim.SGD([*cell.parameters(), *head.parameters()], 0.1)
+for step in range(50):
+    opt.zero_grad()
+    state = torch.zeros(64, 4)
+    for turn in range(150):
+        state = cell(features[:, turn % 6, None], state)
+    F.cross_entropy(head(state), labels).backward()
+    opt.step()
+"""
+
+
+def test_a_model_that_is_called_many_times_for_one_update(tmp_path: Path) -> None:
+    seen = run(CELLS, tmp_path, [Continuation("as it is", "none", 4, 30)])
+    assert seen.first_step is not None, (seen.not_run, seen.output)
+    step = seen.first_step
+    assert (step.trigger, len(step.losses), len(step.criteria)) == ("call", 1, 1)
+    assert [root.class_name for root in step.roots] == ["GRUCell", "Linear"]
+    # From the first call on: the loss of the first update is that of the whole iteration.
+    assert seen.trajectories["as it is"].steps[0].loss == step.losses[0].value
+
+
 def test_a_pass_of_one_batch_before_an_evaluation(tmp_path: Path) -> None:
     whole = """
 net, opt = nn.Linear(6, 2), None
