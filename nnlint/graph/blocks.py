@@ -36,6 +36,17 @@ def blocks(step: GraphStep, depth: int) -> list[Block]:
     return found
 
 
+def with_inputs(step: GraphStep, depth: int) -> list[Block]:
+    """The same, but each tensor of the batch a block of its own."""
+    found: list[Block] = []
+    for block in blocks(step, depth):
+        given = tuple(index for index in block.nodes if step.nodes[index].op == "input")
+        found += [Block(block.root, block.path, (index,)) for index in given]
+        if made := tuple(index for index in block.nodes if index not in given):
+            found.append(Block(block.root, block.path, made))
+    return found
+
+
 def deepest(step: GraphStep, most: int) -> int:
     """The depth of modules at which there are at most so many blocks; 0 if there is none."""
     levels = max((node.module.count(".") + 1 for node in step.nodes), default=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from html import escape
 
-from nnlint.graph.blocks import Block, blocks, deepest, operations, title
+from nnlint.graph.blocks import Block, blocks, deepest, operations, title, with_inputs
 from nnlint.graph.listing import place_text
 from nnlint.graph.nodes import Ref
 from nnlint.graph.sizes import doubt, sizes
@@ -36,7 +36,7 @@ def drawing(step: GraphStep, marked: Collection[int] = (), *, around: bool = Fal
     """
     graph = step.graph
     single = around or len(operations(step)) <= MOST_BOXES
-    runs = blocks(step, 99 if single else deepest(step, MOST_BOXES))
+    runs = blocks(step, 99) if single else with_inputs(step, deepest(step, MOST_BOXES))
     groups = [Block(run.root, run.path, (index,)) for run in runs for index in run.nodes] if single else runs
     home = {index: number for number, group in enumerate(groups) for index in group.nodes}
     if around:
@@ -104,7 +104,7 @@ def _box(step: GraphStep, number: int, group: Block, marked: Collection[int]) ->
     elif len(group.nodes) > 1:
         name = f"{title(step.graph, group)}"
     else:
-        name = step.operator(last)
+        name = step.spoken(last)
     small = [f"{len(group.nodes)} operations"] if len(group.nodes) > 1 else []
     small += [node.module[-_LONGEST:]] if len(group.nodes) == 1 and node.root >= 0 and node.module else []
     small += [text[-_LONGEST:]] if (text := place_text(node.place)) else []

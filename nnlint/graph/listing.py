@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nnlint.capture.plan import Place
-from nnlint.graph.blocks import Block, blocks, deepest, operations, title
+from nnlint.graph.blocks import Block, blocks, deepest, operations, title, with_inputs
 from nnlint.graph.nodes import Ref
 from nnlint.graph.sizes import doubt, sizes
 from nnlint.graph.step import GraphStep
@@ -43,7 +43,7 @@ def listing(step: GraphStep, every: bool = False) -> Table:
                     _line(step, index),
                 )
     else:
-        for block in blocks(step, deepest(step, MOST_BLOCKS)):
+        for block in with_inputs(step, deepest(step, MOST_BLOCKS)):
             _collapsed(table, step, block)
     return table
 
@@ -84,7 +84,11 @@ def _collapsed(table: Table, step: GraphStep, block: Block) -> None:
     last = block.nodes[-1]
     if len(block.nodes) == 1:
         table.add_row(
-            str(last), Text(shown, style="bold"), step.operator(last), _results(step, last), _line(step, last)
+            str(last),
+            Text(shown, style="bold"),
+            _operation(step, last),
+            _results(step, last),
+            _line(step, last),
         )
         return
     mixed = len(step.cross_batch.intersection(block.nodes))

@@ -210,7 +210,10 @@ class GraphStep:
     def spoken(self, index: int) -> str:
         """The operator as the user calls it."""
         operator = self.operator(index)
-        return _SPOKEN.get(operator, operator.strip("_"))
+        if operator.startswith("_scaled_dot_product"):
+            # One of several ways to compute it.
+            return "scaled_dot_product_attention"
+        return _SPOKEN.get(operator, operator.strip("_").removesuffix("_forward"))
 
     def _copied(self, ref: Ref) -> Ref:
         while self.operator(ref.node) in ("alias", "clone", "contiguous", "detach", "_to_copy", "lift_fresh"):
