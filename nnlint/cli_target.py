@@ -77,7 +77,7 @@ def target(command: _Command) -> _Command:
             "--trace-only",
             is_flag=True,
             help="Run no script: SCRIPT is a model, as package.module:Class or file.py:Class(8), and only "
-            "its forward is looked at.",
+            "its forward is looked at, run once on tensors without memory where that will do.",
         ),
         click.option(
             "--shape",

@@ -1,4 +1,10 @@
-"""A model's forward recorded from nothing but its class and the shapes of its inputs, without a script."""
+"""A model's forward recorded from nothing but its class and the shapes of its inputs, without a script.
+
+On fake tensors, as `torch.export` traces, but with the recorder that watches a script's step: one kind of
+torch.fx graph for all rules, of the same operators, with the user's lines. An exported program keeps
+composite operators whole (`gru_cell`, `conv2d`), and neither `export` nor `symbolic_trace` takes a forward
+whose Python depends on numbers.
+"""
 
 from __future__ import annotations
 
