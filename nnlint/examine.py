@@ -73,6 +73,8 @@ def examine(
     by_file: defaultdict[str, list[Finding]] = defaultdict(list)
     if Path(what.target).is_file():
         by_file[what.target] = []
+    elif what.module and (file := _file_of(what.target)):
+        by_file[file] = []
     if is_notebook(what.target):
         with contextlib.suppress(OSError, NotebookError):
             Notebook.read(Path(what.target).read_bytes()).script.remember(what.target)
@@ -114,3 +116,10 @@ def examine(
         seed=SEED,
     )
     return report, seen
+
+
+def _file_of(module: str) -> str:
+    """Where `python -m` finds it below the working directory; asking Python would import its packages."""
+    base = Path(*module.split("."))
+    found = (file for file in (base.with_name(f"{base.name}.py"), base / "__main__.py") if file.is_file())
+    return str(next(found, ""))

@@ -64,6 +64,18 @@ def test_what_could_not_be_examined_is_status_2_with_the_end_of_the_output(tmp_p
     assert b"The end of what the script printed" in done.stderr
 
 
+def test_the_source_of_a_module_is_read_too(tmp_path: Path) -> None:
+    (tmp_path / "package").mkdir()
+    source = "from torch.nn import functional as F\ndef probabilities(x):\n    return F.softmax(x)\n"
+    for name in ("train", "__main__"):
+        (tmp_path / "package" / f"{name}.py").write_text(source)
+    for module, name in (("package.train", "train"), ("package", "__main__")):
+        done = ran("run", "-m", module, cwd=tmp_path)
+        assert done.returncode == 2
+        assert f"package/{name}.py:3:".encode() in done.stdout
+        assert b"No Python files" not in done.stdout
+
+
 def test_wrong_requests_are_one_line(tmp_path: Path) -> None:
     for arguments, why in (
         (("run", "nowhere.py"), b"nowhere.py: no such file"),
