@@ -17,11 +17,9 @@ from nnlint.examine import examine
 from nnlint.finding import Severity
 
 FIXTURES = CHECKOUT / "fixtures"
-# Those of different kinds: a loader and dropout, a loop without a loader, two optimizers.
-RUN = ("fixtures/buggy/lm_clip_after_step.py", "fixtures/clean/lbfgs_closure.py")
+# A loader and a finding of a run, and a loop that has neither a loader nor an optimizer: both begin afresh.
+RUN = ("fixtures/buggy/custom_activation_wrong_backward.py", "fixtures/clean/manual_update.py")
 SEEDS = 5
-# What is judged by how a loop goes on, where chance is largest.
-ONLY = ("baseline", "health", "rivals")
 SCRIPT = """\
 import torch
 from torch import nn
@@ -55,7 +53,7 @@ def _json(arguments: Sequence[str], folder: Path, hash_seed: str) -> bytes:
 def test_linting_says_the_same_to_the_byte_whatever_the_hash_seed() -> None:
     paths = [str(path.relative_to(CHECKOUT)) for path in sorted(FIXTURES.glob("buggy/*.py"))]
     arguments = ["--isolated", "--no-cache", "--select", "ALL", *paths]
-    said = {_json(arguments, CHECKOUT, seed) for seed in ("0", "1", "271828")}
+    said = {_json(arguments, CHECKOUT, seed) for seed in ("0", "271828")}
     assert len(said) == 1
     report = json.loads(said.pop())
     assert len(report["findings"]) > len(paths)
@@ -75,15 +73,20 @@ def test_running_says_the_same_to_the_byte_whatever_the_hash_seed(script: str) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("inputs", "expected"), [("inputs", set()), ("inputs * 0", {"input-independent-baseline"})]
+    ("inputs", "only", "expected"),
+    [
+        # What is judged by how a loop goes on, where chance is largest.
+        ("inputs", ("baseline", "health", "rivals"), set()),
+        ("inputs * 0", ("baseline",), {"input-independent-baseline"}),
+    ],
 )
-def test_five_seeds_agree(inputs: str, expected: set[str], tmp_path: Path) -> None:
+def test_five_seeds_agree(inputs: str, only: Sequence[str], expected: set[str], tmp_path: Path) -> None:
     pytest.importorskip("torch")
     path = tmp_path / "train.py"
     linter = Linter.load(Config())
     for seed in range(SEEDS):
         path.write_text(SCRIPT.format(seed=seed, inputs=inputs), encoding="utf-8")
-        report, _ = examine(linter, Request(str(path), seconds=600), only=ONLY)
+        report, _ = examine(linter, Request(str(path), seconds=600), only=only)
         assert report.not_run == ()
         told = {finding.name for finding in report.findings if finding.severity is not Severity.INFO}
         assert told == expected, seed
