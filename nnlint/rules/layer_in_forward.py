@@ -73,7 +73,7 @@ class LayerInForward(Rule):
         for index in sorted(step.differentiated):
             node = step.nodes[index]
             # Memory for weights, which ask for gradients, taken while a module was running.
-            if step.operator(index) == "empty" and (node.root >= 0 or node.module) and node.shapes[0]:
+            if _is_memory(step, index) and (node.root >= 0 or node.module) and node.shapes[0]:
                 if node.place in told or not step.graph.roots:
                     continue
                 told.add(node.place)
@@ -84,6 +84,17 @@ class LayerInForward(Rule):
                     "computes its output: it has fresh weights at every call and no optimizer ever trains "
                     "it; build it in `__init__` and call it here",
                 )
+
+
+def _is_memory(step: GraphStep, index: int) -> bool:
+    """Whether it is fresh memory, or such memory when something that is no operator has filled it."""
+    node = step.nodes[index]
+    if step.operator(index) != "unseen" or step.sources(index):
+        return step.operator(index) == "empty"
+    return any(
+        step.operator(other) == "empty" and (taken.place, taken.shapes) == (node.place, node.shapes)
+        for other, taken in enumerate(step.nodes[:index])
+    )
 
 
 def _kept(script: ScriptModel) -> dict[int, Frame]:
