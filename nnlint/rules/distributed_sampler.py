@@ -104,14 +104,18 @@ class DistributedSampler(Rule):
 
 def _set_aside(script: ScriptModel) -> Value | None:
     """A sampler that is made, and given to nothing."""
-    given = {
-        id(part)
-        for call in script.calls
-        for argument_ in (*call.args, *call.kwargs.values())
-        for part in argument_.graph()
-    }
+    made = list(script.calls_of(SAMPLER))
+    if not made:
+        return None
+    given: set[int] = set()  # all that some argument was computed from, each part once
+    stack = [value for call in script.calls for value in (*call.args, *call.kwargs.values())]
+    while stack:
+        part = stack.pop()
+        if id(part) not in given:
+            given.add(id(part))
+            stack += part.made_from()
     kept = {id(part) for fact in script.facts if fact.kind != "name" for part in fact.value.alternatives()}
-    return next((one for one in script.calls_of(SAMPLER) if id(one) not in given | kept), None)
+    return next((one for one in made if id(one) not in given | kept), None)
 
 
 def _same_data(sampler: Value, loader: Value) -> bool:

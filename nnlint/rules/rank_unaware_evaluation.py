@@ -36,7 +36,7 @@ class RankUnawareEvaluation(Rule):
         return (SHARES,)
 
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
-        if not script.complete or _collects(script):
+        if not script.complete:
             return
         trained = {id(loader) for loader in training_loaders(script)}
         for evaluation in script.evaluations:
@@ -46,6 +46,8 @@ class RankUnawareEvaluation(Rule):
                 continue
             if id(loaders[0]) in trained or home.frame.node is None or not _counts(script, forward.call):
                 continue
+            if _collects(script):  # asked last: it takes a walk over the whole file
+                return
             loader, sampler = loaders[0], argument(loaders[0], "sampler")
             name = loader.name or "this loader"
             made = sampler.node if sampler is not None else None

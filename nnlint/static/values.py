@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class Kind(Enum):
     """What a value is, as far as the file shows."""
 
+    __hash__ = object.__hash__  # as of EventKind
+
     UNKNOWN = "unknown"
     CONST = "const"  # a number, string, bool or None; `const` holds it
     NUMBER = "number"  # a Python number whose value is not known
@@ -218,7 +220,17 @@ class Value:
                 yield value
                 if stop is not None and stop(value):
                     continue
-                below.extend(value.made_from())
+                # As `made_from` has it, without its lists: most values have but operands.
+                if value.alts:
+                    below += value.alts
+                if value.result is not None:
+                    below.append(value.result)
+                    continue
+                below += value.args
+                if value.kwargs:
+                    below += value.kwargs.values()
+                if value.kind is Kind.MAPPING:
+                    below += value.attrs.values()
             level = below
 
     def derives_from(self, others: Iterable[Value], stop: Callable[[Value], bool] | None = None) -> bool:
@@ -228,6 +240,8 @@ class Value:
 
 class EventKind(Enum):
     """The moments that training is made of."""
+
+    __hash__ = object.__hash__  # Enum's own is Python: a call for each look into a set
 
     FORWARD = "forward"  # a root module called on data
     LOSS = "loss"  # a torch loss evaluated; `call.args` are prediction and target
