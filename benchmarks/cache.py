@@ -12,19 +12,17 @@ one process.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
 from pathlib import Path
 
 import click
-from measure import Run, Spread, machine, run
+from measure import Run, Spread, keep, machine, run, sized
 
 import nnlint
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = Path(__file__).parent / "results" / "cache.json"
 FLOOR = "read and hash"
 READ = """
 import hashlib, os, sys
@@ -54,8 +52,8 @@ def grow(top: Path, files: int) -> int:
 @click.command()
 @click.option("--files", type=int, default=10_000, show_default=True)
 @click.option("--rounds", type=int, default=3, show_default=True)
-@click.option("--quick", is_flag=True)
-def main(files: int, rounds: int, quick: bool) -> None:
+@sized
+def main(files: int, rounds: int, quick: bool, output: Path | None) -> None:
     """Measure many files."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     files, rounds = (300, 1) if quick else (files, rounds)
@@ -104,15 +102,14 @@ def main(files: int, rounds: int, quick: bool) -> None:
             f"({ratios['cpu'].show()} x)  {peak:.0f} MB"
         )
     print(f"{files} files, {size / 1e6:.1f} MB; x: times {FLOOR}")
-    if not quick:
-        content = {
-            "nnlint": nnlint.__version__,
-            "machine": machine(),
-            "files": files,
-            "bytes": size,
-            "runs": told,
-        }
-        RESULTS.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    content = {
+        "nnlint": nnlint.__version__,
+        "machine": machine(),
+        "files": files,
+        "bytes": size,
+        "runs": told,
+    }
+    keep("cache", content, quick, output)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ calls of functions, too, which no other program disturbs.
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 import sys
@@ -22,7 +21,7 @@ from typing import Any
 
 import click
 import torch
-from measure import Spread, machine
+from measure import Spread, keep, machine, sized
 from torch import nn
 from torch.nn import functional
 
@@ -33,7 +32,6 @@ from nnlint.graph.record import record
 from nnlint.graph.step import GraphStep
 from nnlint.registry import looking_at, rules
 
-RESULTS = Path(__file__).parent / "results" / "graph.json"
 Step = Callable[[], None]
 GRAPH_RULES = looking_at("G", rules())
 
@@ -141,8 +139,10 @@ def exponent(nodes: Sequence[int], work: Sequence[float]) -> float:
 
 @click.command()
 @click.option("--rounds", default=3, show_default=True)
-def main(rounds: int) -> None:
-    """Print the ratios and write them to results/graph.json."""
+@sized
+def main(rounds: int, quick: bool, output: Path | None) -> None:
+    """Print the ratios and write them down."""
+    rounds = 1 if quick else rounds
     torch.set_num_threads(1)
     figures: dict[str, object] = {}
     for name, make in (("ResNet-18", resnet18), ("GPT-2 small", gpt2_small)):
@@ -193,21 +193,15 @@ def main(rounds: int) -> None:
     }.items():
         figures[name] = exponent(nodes, work)
         click.echo(f"{name}: {figures[name]} (1 is linear)")
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(
-        json.dumps(
-            {
-                "machine": machine(),
-                "torch": torch.__version__,
-                "nnlint": nnlint.__version__,
-                "unit": "seconds of the processor, one thread",
-                "rounds": rounds,
-                "figures": figures,
-            },
-            indent=2,
-        )
-        + "\n"
-    )
+    content = {
+        "machine": machine(),
+        "torch": torch.__version__,
+        "nnlint": nnlint.__version__,
+        "unit": "seconds of the processor, one thread",
+        "rounds": rounds,
+        "figures": figures,
+    }
+    keep("graph", content, quick, output)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ protocol), and the floor, libcst's bare parse of the same text.
 from __future__ import annotations
 
 import asyncio
-import json
 import statistics
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from typing import Any
 import click
 import libcst
 from lsprotocol import types
-from measure import machine
+from measure import keep, machine, sized
 from pygls.lsp.client import LanguageClient
 
 import nnlint
@@ -31,7 +30,6 @@ from nnlint.engine import Linter
 from nnlint.server import PAUSE
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = Path(__file__).parent / "results" / "latency.json"
 BUG = "import torch\nplanted = torch.softmax(torch.ones(3))\n"
 TIMEOUT = 60.0
 
@@ -115,8 +113,8 @@ def figures(seconds: list[float]) -> dict[str, float]:
 @click.command()
 @click.option("--lines", type=int, default=1500, show_default=True)
 @click.option("--keystrokes", "count", type=int, default=60, show_default=True)
-@click.option("--quick", is_flag=True)
-def main(lines: int, count: int, quick: bool) -> None:
+@sized
+def main(lines: int, count: int, quick: bool, output: Path | None) -> None:
     """Measure the language server."""
     count = 8 if quick else count
     text = script(lines)
@@ -135,15 +133,14 @@ def main(lines: int, count: int, quick: bool) -> None:
     for name, row in told.items():
         ratio = row["p50"] / floor
         print(f"{name:26} p50 {row['p50']:.3f} s  p95 {row['p95']:.3f} s  {ratio:5.2f} x libcst parse")
-    if not quick:
-        content = {
-            "nnlint": nnlint.__version__,
-            "machine": machine(),
-            "lines": text.count("\n"),
-            "pause": PAUSE,
-            "seconds": told,
-        }
-        RESULTS.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    content = {
+        "nnlint": nnlint.__version__,
+        "machine": machine(),
+        "lines": text.count("\n"),
+        "pause": PAUSE,
+        "seconds": told,
+    }
+    keep("latency", content, quick, output)
 
 
 if __name__ == "__main__":

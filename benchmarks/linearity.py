@@ -8,7 +8,6 @@ CPU seconds in process, nnlint and libcst's bare parse of the same text.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import click
 import libcst as cst
-from measure import machine
+from measure import keep, machine, sized
 from rich.console import Console
 from rich.table import Table
 
@@ -27,7 +26,6 @@ from nnlint.config import Config  # noqa: E402
 from nnlint.engine import Linter  # noqa: E402
 
 LENGTHS = (10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 50_000)
-RESULTS = Path(__file__).parent / "results" / "linearity.json"
 
 
 def repeated(lines: list[str], length: int) -> str:
@@ -50,8 +48,9 @@ def seconds(action: Callable[[], object], times: int) -> float:
 @click.command(help=(__doc__ or "").replace("\n\n", "\n\n\b\n", 1))
 @click.option("--script", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=None)
 @click.option("--longest", default=LENGTHS[-1], show_default=True, help="Lines of the longest text.")
-@click.option("--output", type=click.Path(path_type=Path), default=RESULTS, help="Where to keep the figures.")
-def main(script: Path | None, longest: int, output: Path) -> None:
+@sized
+def main(script: Path | None, longest: int, quick: bool, output: Path | None) -> None:
+    longest = min(longest, 10_000) if quick else longest
     script = script or next(iter(sorted((ROOT / "fixtures" / "clean").glob("*mnist*.py"))))
     lines = script.read_text(encoding="utf-8").splitlines()
     linter = Linter.load(Config())
@@ -68,9 +67,7 @@ def main(script: Path | None, longest: int, output: Path) -> None:
             f"{count:,}", f"{own:.3f}", f"{own / count * 1e6:.0f}", f"{parse:.3f}", f"{own / parse:.2f}"
         )
     Console().print(table)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    result = {"machine": machine(), "script": script.name, "cpu_seconds": rows}
-    output.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    keep("linearity", {"machine": machine(), "script": script.name, "cpu_seconds": rows}, quick, output)
 
 
 if __name__ == "__main__":

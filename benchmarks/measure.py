@@ -1,16 +1,23 @@
-"""CPU seconds, wall seconds and peak memory of whole processes, children included."""
+"""CPU seconds, wall seconds and peak memory of whole processes, children included; and where figures go."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+RESULTS = Path(__file__).parent / "results"
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,25 @@ def run(command: Sequence[str], expected: frozenset[int], folder: Path) -> Run:
             error = f"status {process.returncode}: {lines[-1][:160]}"
     per_mb = 1024 * 1024 if platform.system() == "Darwin" else 1024
     return Run(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / per_mb, error)
+
+
+def sized(command: _Command) -> _Command:
+    """--quick and --output, which every benchmark has."""
+    command = click.option(
+        "--output", type=click.Path(path_type=Path), help="Where to keep the figures.  [default: results/]"
+    )(command)
+    return click.option("--quick", is_flag=True, help="Few rounds of little; kept where --output says.")(
+        command
+    )
+
+
+def keep(name: str, content: Mapping[str, object], quick: bool, output: Path | None) -> None:
+    """Write the figures of a benchmark; those of a quick run only where that was asked for."""
+    if output is None and not quick:
+        output = RESULTS / f"{name}.json"
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def machine() -> dict[str, object]:

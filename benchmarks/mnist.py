@@ -10,7 +10,6 @@ benchmarks/results/mnist.json.
 
 from __future__ import annotations
 
-import json
 import resource
 import subprocess
 import sys
@@ -19,14 +18,12 @@ import time
 from pathlib import Path
 
 import click
-from measure import machine
+from measure import keep, machine, sized
 
 from nnlint.capture.plan import Request
 from nnlint.config import Config
 from nnlint.engine import Linter
 from nnlint.examine import examine
-
-RESULTS = Path(__file__).parent / "results" / "mnist.json"
 
 SCRIPT = """
 import sys
@@ -125,7 +122,8 @@ def _worked() -> float:
 
 @click.command()
 @click.option("--budget", default=300.0, show_default=True)
-def main(budget: float) -> None:
+@sized
+def main(budget: float, quick: bool, output: Path | None) -> None:
     """Print the figures and write them."""
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "mnist.py"
@@ -156,7 +154,7 @@ def main(budget: float) -> None:
         click.echo(f"{what:36} {figures['seconds']:17.1f} s {figures['processor']:6.1f} s of processors")
     click.echo(f"beyond the script's own set-up: {ours['seconds'] - alone['seconds']:.1f} s")
     content = {"machine": machine(), "alone": alone, "nnlint run": ours, "continuations": parts}
-    RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    keep("mnist", content, quick, output)
 
 
 if __name__ == "__main__":

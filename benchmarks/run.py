@@ -8,8 +8,6 @@ Both sides run the same script; rounds alternate. Wall seconds, since `nnlint ru
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,13 +15,15 @@ import time
 from pathlib import Path
 
 import click
-from measure import Spread, machine
+from measure import Spread, keep, machine, sized
+from shares import Shares
 
 from nnlint.capture.plan import Continuation, Request
 from nnlint.capture.supervise import capture
 
-RESULTS = Path(__file__).parent / "results" / "run.json"
 STEPS = 60
+# Continuations whose memory is looked at.
+BESIDE = 2
 
 # The network and the loop of the MNIST example in pytorch/examples, written anew; the images are noise.
 SCRIPT = """
@@ -77,8 +77,10 @@ def plain(script: Path, steps: int, *options: str) -> tuple[float, float]:
 
 @click.command()
 @click.option("--rounds", default=3, show_default=True)
-def main(rounds: int) -> None:
-    """Print both ratios and write them to results/run.json."""
+@sized
+def main(rounds: int, quick: bool, output: Path | None) -> None:
+    """Print the ratios and write them down."""
+    rounds = 1 if quick else rounds
     first: list[tuple[float, float]] = []
     step: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -93,15 +95,23 @@ def main(rounds: int) -> None:
             seen = capture(Request(str(script), ("1000000",), seconds=300), wanted)
             trajectory = seen.trajectories["plain"]
             step.append((plain(script, STEPS, "--one-thread")[1], trajectory.seconds / len(trajectory.steps)))
-    figures = {}
+        with Shares() as alone:
+            plain(script, STEPS)
+        with Shares() as together:
+            beside = [Continuation(f"part {number}", "none", STEPS, 200.0) for number in range(BESIDE)]
+            capture(Request(str(script), ("1000000",), seconds=300), beside, workers=BESIDE)
+    figures: dict[str, object] = {"memory": {"python": alone.to_dict(), "nnlint run": together.to_dict()}}
+    base, own = alone.to_dict(), together.to_dict()
+    click.echo(
+        f"memory: python {base['pss_mb']:.0f} MB; the script and {BESIDE} continuations of it "
+        f"({own['processes']} processes) {own['pss_mb']:.0f} MB, {own['rss_mb']:.0f} if nothing were shared"
+    )
     for name, pairs in (("to the first training step", first), ("one step", step)):
-        base, own = Spread.of([pair[0] for pair in pairs]), Spread.of([pair[1] for pair in pairs])
+        python, ours = Spread.of([pair[0] for pair in pairs]), Spread.of([pair[1] for pair in pairs])
         ratio = Spread.of([pair[1] / pair[0] for pair in pairs])
-        figures[name] = {"python": base.to_dict(), "nnlint run": own.to_dict(), "ratio": ratio.to_dict()}
-        click.echo(f"{name}: python {base.show(3)} s, nnlint run {own.show(3)} s, ratio {ratio.show()}")
-    RESULTS.parent.mkdir(exist_ok=True)
-    text = json.dumps({"machine": machine(), "cores": os.cpu_count(), "figures": figures}, indent=2)
-    RESULTS.write_text(text + "\n")
+        figures[name] = {"python": python.to_dict(), "nnlint run": ours.to_dict(), "ratio": ratio.to_dict()}
+        click.echo(f"{name}: python {python.show(3)} s, nnlint run {ours.show(3)} s, ratio {ratio.show()}")
+    keep("run", {"machine": machine(), "figures": figures}, quick, output)
 
 
 if __name__ == "__main__":

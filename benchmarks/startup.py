@@ -10,7 +10,6 @@ a Python that imports libcst and parses the file. Bytecode is written before any
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -20,13 +19,12 @@ from collections import Counter
 from pathlib import Path
 
 import click
-from measure import Run, machine, run
+from measure import Run, keep, machine, run, sized
 
 import nnlint
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "fixtures" / "buggy" / "mnist_best_metric.py"
-RESULTS = Path(__file__).parent / "results" / "startup.json"
 FLOOR = "floor: libcst parse"
 # -X importtime does not see what importlib.import_module imports: here it imports as a statement does.
 PROFILE = """
@@ -71,8 +69,8 @@ def imports(python: str, arguments: list[str], folder: str) -> Counter[str]:
 @click.command()
 @click.option("--python", default=sys.executable, help="The Python in whose environment nnlint is.")
 @click.option("--rounds", type=int, default=10, show_default=True)
-@click.option("--quick", is_flag=True)
-def main(python: str, rounds: int, quick: bool) -> None:
+@sized
+def main(python: str, rounds: int, quick: bool, output: Path | None) -> None:
     """Measure one file."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     rounds = 3 if quick else rounds
@@ -97,9 +95,8 @@ def main(python: str, rounds: int, quick: bool) -> None:
         print(f"{name:20} {seconds:.3f} s CPU  {wall:.3f} s wall  {peak:4.0f} MB  {ratio:.2f} x floor")
     for name, packages in profile.items():
         print(f"\n{name}, imports in ms: {', '.join(f'{package} {ms:.1f}' for package, ms in packages)}")
-    if not quick:
-        content = {"nnlint": nnlint.__version__, "machine": machine(), "cpu": cpu, "imports": profile}
-        RESULTS.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    content = {"nnlint": nnlint.__version__, "machine": machine(), "cpu": cpu, "imports": profile}
+    keep("startup", content, quick, output)
 
 
 if __name__ == "__main__":

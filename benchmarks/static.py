@@ -22,14 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import click
-from measure import Run, Spread, machine, run
+from measure import Run, Spread, keep, machine, run, sized
 from peers import NNLINT, PEERS, ROOT, PeerError, Tool, nnlint, parse
 from rich.console import Console
 from rich.table import Table
 from sources import Package, SourceError, package
 
 CORPUS = ("timm==1.0.31", "segmentation-models-pytorch==0.6.0", "skorch==1.4.0")
-RESULTS = Path(__file__).parent / "results" / "static.json"
+# Of these, what a quick run reads: the smallest.
+QUICK = ("segmentation-models-pytorch==0.6.0",)
 SCRIPT_ROUNDS = 7
 START = Tool("python", sys.version.split()[0], lambda *_: [sys.executable, "-c", "pass"])
 
@@ -168,10 +169,18 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--rounds", default=3, show_default=True, help="How often each tool runs over the files.")
 @click.option("--peer", multiple=True, type=click.Choice([*PEERS, "none"]), help="Only these peers.")
 @click.option("--profile", "profiled", is_flag=True, help="Break nnlint's time down by stage and rule.")
-@click.option("--output", type=click.Path(path_type=Path), default=RESULTS, help="Where to keep the figures.")
-def main(corpus: Path | None, rounds: int, peer: tuple[str, ...], profiled: bool, output: Path) -> None:
+@sized
+def main(
+    corpus: Path | None,
+    rounds: int,
+    peer: tuple[str, ...],
+    profiled: bool,
+    quick: bool,
+    output: Path | None,
+) -> None:
+    pins, rounds, script_rounds = (QUICK, 1, 2) if quick else (CORPUS, rounds, SCRIPT_ROUNDS)
     try:
-        packages = [Package(corpus.name, corpus)] if corpus else [package(pin) for pin in CORPUS]
+        packages = [Package(corpus.name, corpus)] if corpus else [package(pin) for pin in pins]
     except SourceError as error:
         raise click.ClickException(str(error)) from None
     files = [str(path.resolve()) for part in packages for path in part.files()]
@@ -192,11 +201,11 @@ def main(corpus: Path | None, rounds: int, peer: tuple[str, ...], profiled: bool
     one = example_script()
     size = len(one.read_text().splitlines())
     # First the short race: it also warms the disk and the byte code up for the long one.
-    small = race([START, *tools], [str(one)], SCRIPT_ROUNDS)
+    small = race([START, *tools], [str(one)], script_rounds)
     large = race(tools, files, rounds)
-    what = ", ".join([corpus.name] if corpus else CORPUS)
+    what = ", ".join([corpus.name] if corpus else pins)
     console.print(table(large, large[0], f"{what}: {len(files)} files, {lines:,} lines, {rounds} rounds"))
-    console.print(table(small, small[1], f"{one.name}, {size} lines, {SCRIPT_ROUNDS} rounds"))
+    console.print(table(small, small[1], f"{one.name}, {size} lines, {script_rounds} rounds"))
     console.print("versions: " + "; ".join(f"{tool.name} {tool.version}" for tool in tools), markup=False)
     console.print("nnlint: " + ", ".join(f"{count} {name}" for name, count in done.items()), markup=False)
     for row in (*large, *small):
@@ -218,13 +227,12 @@ def main(corpus: Path | None, rounds: int, peer: tuple[str, ...], profiled: bool
         "corpus": {"what": what, "files": len(files), "lines": lines, "rounds": rounds},
         "nnlint": done,
         "tools": [row.to_dict(large[0]) for row in large],
-        "script": {"name": one.name, "lines": size, "rounds": SCRIPT_ROUNDS},
+        "script": {"name": one.name, "lines": size, "rounds": script_rounds},
         "script_tools": [row.to_dict(small[1]) for row in small],
         "skipped": skipped,
         "profile": spent,
     }
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    keep("static", result, quick, output)
 
 
 if __name__ == "__main__":
