@@ -9,7 +9,8 @@ from nnlint.rule import Problem, Rule
 from nnlint.static.arguments import constant
 from nnlint.static.evaluation import speaks_of_evaluation
 from nnlint.static.splits import LOADER, dataset_of, loaders_behind, split_of, whole
-from nnlint.static.totals import Total, counted, reduced, totals
+from nnlint.static.torch_api import LOOK_THROUGH
+from nnlint.static.totals import Total, counted, plain, reduced, totals
 from nnlint.static.values import EventKind, Fact, Frame, Kind, Value
 
 if TYPE_CHECKING:
@@ -33,9 +34,13 @@ class WrongDenominator(Rule):
             if len(call.args) < 2 or call.node is None:
                 continue
             count = counted(call.args[1])
-            if count is None:
-                continue
             for total in totals(call.args[0]):
+                problem = self._tallied(script, call, total) if count is None else None
+                if problem is not None:
+                    yield problem
+                    break
+                if count is None:
+                    continue
                 problem = self._judge(script, call, total, *count, multiplied)
                 if problem is not None:
                     yield problem
@@ -79,6 +84,23 @@ class WrongDenominator(Rule):
             )
         return self._never_reset(call, total)
 
+    def _tallied(self, script: ScriptModel, call: Value, total: Total) -> Problem | None:
+        """`seen` in `running / seen`, where each turn adds the size of its batch to it."""
+        assert call.node is not None
+        tallies = totals(call.args[1])
+        if reduced(script, total.added) != "mean" or len(tallies) != 1 or tallies[0].loop is not total.loop:
+            return None
+        size = plain(tallies[0].added)
+        if not _is_batch_size(size):
+            return None
+        return self.problem(
+            call.node,
+            f"`{_name(script, call, total)}` adds up the mean loss of each batch, and "
+            f"`{script.name_of(call.args[1], 'the divisor')}` the numbers of samples, so the average comes "
+            f"out too small by the batch size; add `loss.item()` times that number, or count batches",
+            related=((total.node, "adds the mean over one batch"), (tallies[0].node, "adds its samples")),
+        )
+
     def _never_reset(self, call: Value, total: Total) -> Problem | None:
         assert call.node is not None
         outer = total.loop.parent.loop() if total.loop.parent is not None else None
@@ -100,6 +122,15 @@ class WrongDenominator(Rule):
             f"is divided by the size of one; set it to zero at the start of each epoch",
             related=((total.node, "adds one batch"),),
         )
+
+
+def _is_batch_size(value: Value) -> bool:
+    """Whether it surely is the number of samples in a batch."""
+    first = value.op == "size" and len(value.args) == 2 and value.args[1].is_const(0)
+    if not first and not (value.op == "builtins.len" and value.args):
+        return False
+    tensor = value.args[0]
+    return any(part.op in {"batch", "batch_item"} for part in tensor.sources(LOOK_THROUGH | {"getitem"}))
 
 
 def _count(script: ScriptModel, of: Value) -> str:

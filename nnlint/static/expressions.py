@@ -106,9 +106,13 @@ class ExpressionReader(AccessReader):
     def read_string(self, node: cst.SimpleString | cst.ConcatenatedString) -> Value:
         try:
             text = _literal(node.value) if type(node) is cst.SimpleString else node.evaluated_value
-            return self.const(node, text)
         except (ValueError, SyntaxError):
             return self.make(Kind.UNKNOWN, "string", node)
+        if text is None and isinstance(node, cst.ConcatenatedString):  # `f"{a}, " f"{b}"`
+            sides = [self.evaluate(side) for side in (node.left, node.right)]
+            parts = [part for side in sides for part in (side.args if side.op == "format" else [side])]
+            return self.make(Kind.UNKNOWN, "format", node, parts)
+        return self.const(node, text)
 
     def read_format(self, node: cst.FormattedString) -> Value:
         parts = [

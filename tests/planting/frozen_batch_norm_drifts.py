@@ -39,6 +39,9 @@ def _frozen(script: Script) -> Iterator[Mutant]:
     for kind in script.classes("Module"):
         for body in script.find("self._b = nn.Sequential(...)", within=kind):
             holder = getattr(script.parent(body.node), "name", "")
+            # A body, not the whole network: with that nothing would be trained.
+            if len(list(script.find("self._b = _n._k(...)", within=kind))) < 2:
+                continue
             if torch is None or "BatchNorm" not in script.source(body.node) or holder != "__init__":
                 continue
             for made in script.find(f"_m = {kind.name}(...)", f"_m = {kind.name}(...).to(_d)"):
