@@ -41,6 +41,8 @@ class KlDivMisuse(Rule):
     def check_source(self, script: ScriptModel) -> Iterator[Problem]:
         yield from self._averages(script)
         for loss in losses_of(script, "kl_div"):
+            if _chosen(loss):
+                continue
             name = script.name_of(loss.prediction, "the input")
             for value in surely(loss.prediction, lambda value: value.op in PROBABILITIES or is_raw(value))[
                 :1
@@ -135,6 +137,16 @@ def _is_mean(step: GraphStep, loss: Criterion) -> bool:
     here = step.nodes[loss.node].place
     means = [user for user in step.users(loss.node) if step.operator(user) == "mean"]
     return len(shape) == 2 and shape[1] > 1 and any(step.nodes[user].place == here for user in means)
+
+
+def _chosen(loss: Loss) -> bool:
+    """Whether the criterion is one of several that a flag chooses from: what it is given may hang on that
+    flag as well."""
+    made = loss.call.receiver
+    owner = made.owner if made is not None else None
+    if made is None or owner is None or owner.cls is None:
+        return False
+    return owner.cls.assigned.get(made.name.rpartition(".")[2], 0) > 1
 
 
 def _one_row_each(script: ScriptModel, prediction: Value) -> bool:

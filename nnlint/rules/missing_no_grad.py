@@ -73,9 +73,11 @@ def _place(forward: Event, trained: set[int]) -> cst.CSTNode | None:
 
 # Written for a PyTorch before 0.4, which had no `no_grad`; on today's `loss.data[0]` fails first.
 _OLD = re.compile(rb"\bvolatile\s*=|\.data\[0\]")
-# A model that is given the labelled examples of a task may take gradient steps on them in its forward.
+# A model that is given the labelled examples of a task may take gradient steps on them in its forward, and
+# one that is to make adversarial examples takes gradients of its input.
 _ADAPTS = re.compile(
-    r"(?:label|target|y)s?_?(?:shot|support|spt)|(?:support|shot|spt)_?(?:label|target|y)s?", re.I
+    r"(?:label|target|y)s?_?(?:shot|support|spt)|(?:support|shot|spt)_?(?:label|target|y)s?|make_adv|attack",
+    re.I,
 )
 _SWITCH = re.compile(r"no_?grad|eval|infer|grad_enabled|freeze", re.IGNORECASE)
 

@@ -112,7 +112,7 @@ def _left_in_eval(script: ScriptModel, forward: Event, loop: Frame) -> Event | N
         # Evaluation comes first in the body: what stands between it and the training forward counts.
         if any(_restores(event, module) for event in after if event.time < forward.time):
             return None
-    elif any(_restores(event, module) for event in (*after, *ahead)):
+    elif any(_restores(event, module) for event in loop.events):
         return None
     return switch if _evaluates(script, module, after) else None
 
