@@ -2,6 +2,7 @@
 
     python tests/graph/vision.py                   every model that classifies or segments, by the algebra
     python tests/graph/vision.py --twin [NAME …]   one of each family, and heads for boxes, against the twin
+    python tests/graph/vision.py --detectors       a training step of whole detectors, by the algebra
 
 The first needs no memory for weights: the models are traced as `nnlint run --trace-only` does it. torchvision
 is installed beside: `pip install --no-deps torchvision==0.28.0 pillow`.
@@ -18,6 +19,7 @@ import torch
 from torch import nn
 from twin import Case, contradictions, moved
 
+from nnlint.graph.record import record
 from nnlint.graph.step import GraphStep
 from nnlint.graph.tracing import trace
 from nnlint.registry import looking_at, rules
@@ -120,6 +122,48 @@ HEADS = {
 }
 
 
+# Whole detectors: their constructor, and the size of images.
+DETECTORS = {
+    "retinanet_resnet50_fpn": 64, "fcos_resnet50_fpn": 64, "ssdlite320_mobilenet_v3_large": 320,
+    "fasterrcnn_mobilenet_v3_large_320_fpn": 64,
+}  # fmt: skip
+
+
+def _nms(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch.Tensor:
+    from torchvision.ops import box_iou  # type: ignore[import-not-found,unused-ignore]
+
+    overlaps = box_iou(boxes, boxes)
+    kept: list[int] = []
+    for index in scores.argsort(descending=True).tolist():
+        if all(overlaps[index, other] <= threshold for other in kept):
+            kept.append(index)
+    return torch.tensor(kept, dtype=torch.long)
+
+
+def _detectors() -> Iterator[tuple[str, list[str]]]:
+    """A step on three images of two boxes each; what is compiled has a stand-in."""
+    vision = torchvision()
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.impl("nms", _nms, "CPU")
+    vision.ops.boxes._assert_has_ops = lambda: None
+    for name, size in DETECTORS.items():
+        torch.manual_seed(0)
+        make = getattr(vision.models.detection, name)
+        limits = {} if name.startswith("ssd") else {"min_size": size, "max_size": size}
+        net = make(weights=None, weights_backbone=None, num_classes=3, **limits).train()
+        images = torch.rand(3, 3, size, size)
+        boxes = torch.tensor([[4.0, 4.0, 40.0, 40.0], [10.0, 10.0, 50.0, 60.0]])
+        targets = [{"boxes": boxes.clone(), "labels": torch.tensor([1, 2])} for _ in images]
+
+        def step(net: nn.Module = net, images: torch.Tensor = images, targets: Any = targets) -> None:
+            torch.autograd.backward(sum(net(list(images), targets).values()))
+
+        seen = GraphStep(record(step, {"images": images}, [net], batch=3))
+        unknown = [f"no rule for {operator}" for operator in seen.flow.unknown]
+        yield f"{name}: {len(seen.nodes)} nodes", unknown + [sighting.message for sighting in said(seen)]
+
+
 def disagreement(case: Case) -> list[str]:
     """What the twin contradicts, and what the algebra does not know; nothing if they agree."""
     graph, flow = case.recorded()
@@ -151,6 +195,8 @@ def main() -> None:
     lines = (
         ((name, disagreement(make())) for name, make in named if not asked or name in asked)
         if twin
+        else _detectors()
+        if "--detectors" in sys.argv
         else _every()
     )
     started = time.process_time()

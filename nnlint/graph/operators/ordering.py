@@ -69,3 +69,12 @@ def multinomial(call: Call) -> Value:
     axes = call.axes("self")
     mixed = call.mix("gather", [value], "self", len(axes) - 1, axes[-1:]) if carries(axes[-1]) else 0
     return call.combine([value], (*axes[:-1], plain_axis(call.shape[-1])), mixed)
+
+
+@rule("nms")
+def suppressed(call: Call) -> Value:
+    """Of the boxes of one image, the positions of those that are kept."""
+    boxes, scores = call.tensor("dets"), call.tensor("scores")
+    if boxes.follows or scores.follows:
+        raise LookupError("boxes of several images")
+    return call.combine([boxes, scores], plain(call.shape))
