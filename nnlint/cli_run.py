@@ -36,8 +36,8 @@ Examples:
 
 \b
 Nothing that the script writes, renames or deletes stays: it works on a view of the file system of its
-own that is thrown away. What it sends over the network does leave; W&B, MLflow, Comet and Neptune are
-switched off.
+own that is thrown away. What it sends over the network does leave; W&B and MLflow are switched off, and
+Comet, Neptune, ClearML and SwanLab asked to be.
 Exit status: 0 nothing found; 1 findings; 2 something could not be examined."""
 
 
