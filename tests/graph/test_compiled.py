@@ -15,10 +15,11 @@ X = torch.randn(7, 5)
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("made", [torch.jit.script, torch.jit.trace, torch.compile])
-def test_scripted_traced_and_compiled_models_are_followed(made: Any) -> None:
-    net = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3))
-    net = made(net, X) if made is torch.jit.trace else made(net)
+@pytest.mark.parametrize(
+    ("made", "more"), [(torch.jit.script, ()), (torch.jit.trace, (X,)), (torch.compile, ())]
+)
+def test_scripted_traced_and_compiled_models_are_followed(made: Any, more: Any) -> None:
+    net = made(nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)), *more)
     step = GraphStep(record(lambda: net(X).sum(), {"x": X}, [net]))
     assert step.not_followed() == []
     assert [step.batch_places(output.ref) for output in step.predictions] == [(0,)]
