@@ -20,6 +20,13 @@ TORCHFIX = "torchfix==0.7.0"
 DSLINTER = "dslinter==2.0.9"
 FIXIT = "fixit==2.2.1"
 RUFF = "ruff==0.17.5"
+TRAINCHECK = "traincheck==0.2.0"
+# What it needs beside torch and numpy, which are those of nnlint's own environment: a second torch would be
+# gigabytes, and another one than that it is compared on.
+_TRAINCHECK_NEEDS = (
+    "astor", "llvmlite", "numba", "orjson", "pandas", "polars", "polars-runtime-32", "python-dateutil",
+    "pytz", "pyyaml", "six", "tqdm", "tzdata", "watchdog",
+)  # fmt: skip
 
 NNLINT = (sys.executable, "-m", "nnlint", "check", "--isolated", "--exit-zero", "--output-format=json")
 
@@ -106,6 +113,30 @@ def ruff() -> Tool:
     program = str(_environment(RUFF, sys.executable).with_name("ruff"))
     command = [program, "check", "--isolated", "--no-cache", "--exit-zero", "--quiet"]
     return Tool("ruff", _pin_version(RUFF), lambda files, _: [*command, *files])
+
+
+def traincheck() -> Path:
+    """The folder of its modules, for this Python."""
+    folder = CACHE / "tools" / TRAINCHECK
+    finished = folder / "installed"
+    if not finished.is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        install = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+        ]
+        command = [*install, "--target", str(folder), TRAINCHECK, *_TRAINCHECK_NEEDS]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            said = [line for line in done.stderr.splitlines() if "rror" in line] or ["no message"]
+            raise PeerError(f"{TRAINCHECK} does not install: {said[-1].strip()[:160]}")
+        finished.touch()
+    return folder
 
 
 PEERS: dict[str, Callable[[], Tool]] = {

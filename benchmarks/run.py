@@ -8,6 +8,8 @@ Both sides run the same script; rounds alternate. Wall seconds, since `nnlint ru
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import click
 from measure import Spread, keep, machine, sized
+from peers import TRAINCHECK, PeerError, traincheck
 from shares import Shares
 
 from nnlint.capture.plan import Continuation, Request
@@ -24,6 +27,8 @@ from nnlint.capture.supervise import capture
 STEPS = 60
 # Continuations whose memory is looked at.
 BESIDE = 2
+# Steps under TrainCheck: each takes so long that few must do.
+FEW = 5
 
 # The network and the loop of the MNIST example in pytorch/examples, written anew; the images are noise.
 SCRIPT = """
@@ -75,6 +80,30 @@ def plain(script: Path, steps: int, *options: str) -> tuple[float, float]:
     return time.perf_counter() - started, float(done.stdout)
 
 
+def collected(folder: Path) -> float:
+    """Seconds a step while TrainCheck collects its trace; PeerError if it does not run here."""
+    modules = traincheck()
+    # Where it starts the script, only this folder's modules are found.
+    place = folder / "traincheck"
+    place.mkdir()
+    for entry in modules.iterdir():
+        (place / entry.name).symlink_to(entry)
+    script = place / "collected.py"
+    script.write_text(
+        SCRIPT.replace("int(sys.argv[1])", str(FEW)).replace('"--one-thread" in sys.argv', "True")
+    )
+    command = [sys.executable, "-m", "traincheck.collect_trace", "--pyscript", str(script)]
+    command += ["--models-to-track", "net", "--output-dir", str(folder / "trace")]
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, "PYTHONPATH": str(place)}, capture_output=True, text=True
+    )
+    printed = re.findall(r"^\d+\.\d+$", (folder / "trace" / "program_output.txt").read_text(), re.MULTILINE)
+    if done.returncode or len(printed) != 1:
+        said = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
+        raise PeerError(f"TrainCheck does not run: {said[-1][:160]}")
+    return float(printed[0])
+
+
 @click.command()
 @click.option("--rounds", default=3, show_default=True)
 @sized
@@ -100,7 +129,17 @@ def main(rounds: int, quick: bool, output: Path | None) -> None:
         with Shares() as together:
             beside = [Continuation(f"part {number}", "none", STEPS, 200.0) for number in range(BESIDE)]
             capture(Request(str(script), ("1000000",), seconds=300), beside, workers=BESIDE)
-    figures: dict[str, object] = {"memory": {"python": alone.to_dict(), "nnlint run": together.to_dict()}}
+        try:
+            theirs, plainly = collected(Path(folder)), plain(script, FEW, "--one-thread")[1]
+            peer: dict[str, object] = {"step": theirs, "python": plainly}
+            click.echo(f"one step under {TRAINCHECK}: {theirs:.3f} s, python {plainly:.3f} s")
+        except (PeerError, OSError) as error:
+            peer = {"skipped": str(error)}
+            click.echo(f"skipped: {error}")
+    figures: dict[str, object] = {
+        "memory": {"python": alone.to_dict(), "nnlint run": together.to_dict()},
+        TRAINCHECK: peer,
+    }
     base, own = alone.to_dict(), together.to_dict()
     click.echo(
         f"memory: python {base['pss_mb']:.0f} MB; the script and {BESIDE} continuations of it "
