@@ -79,7 +79,12 @@ def _modules_with_exports() -> Iterator[str]:
 
 @pytest.mark.parametrize("name", list(_modules_with_exports()))
 def test_every_export_exists_and_the_list_is_sorted(name: str) -> None:
-    module = importlib.import_module(name)
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        pytest.skip("what runs scripts needs torch")
     exports = getattr(module, "__all__", [])
     assert list(exports) == sorted(exports)
     assert [export for export in exports if not hasattr(module, export)] == []

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from support import CHECKOUT
 
+pytest.importorskip("pre_commit")
 # Each process would make an environment of its own.
 pytestmark = pytest.mark.xdist_group("pre-commit")
 

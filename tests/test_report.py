@@ -224,6 +224,7 @@ def test_the_format_html_needs_no_run(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_writes_its_page(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     script = CHECKOUT / "fixtures" / "buggy" / "mnist_best_metric.py"
     done = ran(
         "run", "--isolated", "--only", HEALTH.meters[0], "--report", "r.html", str(script), cwd=tmp_path

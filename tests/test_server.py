@@ -241,6 +241,7 @@ async def test_a_notebook_is_one_script_told_by_cell(client: LanguageClient, tmp
 async def test_a_script_is_run_when_somebody_asks_with_progress(
     client: LanguageClient, tmp_path: Path
 ) -> None:
+    pytest.importorskip("torch")
     path = tmp_path / "train.py"
     text = STEP_LOST
     path.write_text(text, encoding="utf-8")

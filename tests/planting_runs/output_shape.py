@@ -15,5 +15,5 @@ def plant(script: Script) -> Iterator[Mutant]:
             script.find(f"_f({target}, ...)", f"_m(_f({target}))", within=around)
         )
         if sites.trains(script, site.node) and rebuilt:
-            code = script.filled("(_p)[..., :1]", site)
+            code = script.filled("(_p)[Ellipsis, :1]", site)
             yield script.mutant(script.replace(site.bound["_p"], code), also=[site.node])
