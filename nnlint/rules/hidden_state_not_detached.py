@@ -47,7 +47,7 @@ class HiddenStateNotDetached(Rule):
                         f"`{name}` comes from the batch before with its graph, so `backward` goes back "
                         f"through all earlier batches (or fails on freed buffers); write `{name}.detach()` "
                         f"at the start of each batch",
-                        severity=None if _recurrent(value) else Severity.WARNING,
+                        severity=None if _recurrent(value) else Severity.INFO,
                     )
                     break
         yield from self._kept_on_self(script)

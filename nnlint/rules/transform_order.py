@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnlint.finding import Severity
 from nnlint.rule import Problem, Rule
 from nnlint.static.splits import EVALUATION, LOADER, TRAIN, dataset_of, role_in_name, stated_split, whole
 from nnlint.static.transforms import PIXELS, TENSORS, name_of_step, steps_of, transform_of
@@ -99,6 +100,7 @@ class TransformOrder(Rule):
             f"on inputs "
             f"of another scale; give both the same `Normalize`",
             related=((has.node, "normalised here"),),
+            severity=Severity.WARNING,  # a later cell may have made both sets anew
         )
 
 
