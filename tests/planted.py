@@ -147,7 +147,8 @@ class Script:
 
     def unbound(self) -> set[str]:
         """The names that the script reads and nowhere binds."""
-        read, bound = set(), set(dir(builtins))
+        read: set[str] = set()
+        bound = set(dir(builtins))
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Name):
                 (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)
