@@ -131,10 +131,7 @@ def traincheck() -> Path:
             "--no-deps",
         ]
         command = [*install, "--target", str(folder), TRAINCHECK, *_TRAINCHECK_NEEDS]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            said = [line for line in done.stderr.splitlines() if "rror" in line] or ["no message"]
-            raise PeerError(f"{TRAINCHECK} does not install: {said[-1].strip()[:160]}")
+        _do(command, f"{TRAINCHECK} does not install")
         finished.touch()
     return folder
 
@@ -155,12 +152,17 @@ def _environment(pin: str, interpreter: str) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", pin]
     for command in ([interpreter, "-m", "venv", str(folder)], install):
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            said = [line for line in done.stderr.splitlines() if "rror" in line] or ["no message"]
-            raise PeerError(f"{pin} does not install with {interpreter}: {said[-1].strip()[:160]}")
+        _do(command, f"{pin} does not install with {interpreter}")
     finished.touch()
     return python
+
+
+def _do(command: list[str], failure: str) -> None:
+    """Run a part of an installation; PeerError with the last thing that it said."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if "rror" in line] or ["no message"]
+        raise PeerError(f"{failure}: {said[-1].strip()[:160]}")
 
 
 def _python310() -> str:

@@ -139,6 +139,14 @@ class Script:
             ):
                 yield node
 
+    def forwards(self) -> Iterator[tuple[ast.FunctionDef, str]]:
+        """The forward of each module that takes one input, and the name of that."""
+        for kind in self.classes("Module"):
+            for method in kind.body:
+                if isinstance(method, ast.FunctionDef) and method.name == "forward":
+                    names = [argument.arg for argument in method.args.args]
+                    yield from [(method, names[1])] if len(names) == 2 else ()
+
     def methods(self, name: str) -> Iterator[ast.FunctionDef]:
         """The methods of this name."""
         for node in ast.walk(self.tree):

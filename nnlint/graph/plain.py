@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import operator
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx
 
+from nnlint.collecting import uncollected
 from nnlint.graph.nodes import Argument, Graph, Node, Output, Ref
 from nnlint.graph.schemas import schema_of
 
@@ -16,19 +16,10 @@ if TYPE_CHECKING:
     from nnlint.graph.record import Recorder
 
 
+# Thousands of new objects would have the collector go through all of torch's, several times.
+@uncollected()
 def plain(recorder: Recorder, cut: bool = False) -> Graph:
     """The graph as it is so far; `cut` as in nodes.Graph."""
-    # Thousands of new objects would have the collector go through all of torch's, several times.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        return _plain(recorder, cut)
-    finally:
-        if collecting:
-            gc.enable()
-
-
-def _plain(recorder: Recorder, cut: bool) -> Graph:
     refs: dict[fx.Node, Ref] = {}
     nodes: list[Node] = []
     recorded: list[Any]

@@ -25,13 +25,6 @@ def plant(script: Script) -> Iterator[Mutant]:
         if list(script.around(site.node, ast.ClassDef)):
             code = script.filled(f"_x.reshape({_SIZE}, -1)", site)
             yield script.mutant(size, script.replace(site.node, code))
-    for kind in script.classes("Module"):
-        for method in kind.body:
-            if (
-                isinstance(method, ast.FunctionDef)
-                and method.name == "forward"
-                and len(method.args.args) == 2
-            ):
-                given = method.args.args[1].arg
-                held = f"{given} = {given}.reshape({_SIZE}, *{given}.shape[1:])"
-                yield script.mutant(size, script.before(method.body[0], held))
+    for forward, given in script.forwards():
+        held = f"{given} = {given}.reshape({_SIZE}, *{given}.shape[1:])"
+        yield script.mutant(size, script.before(forward.body[0], held))

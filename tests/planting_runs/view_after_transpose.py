@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 
@@ -13,13 +12,6 @@ def plant(script: Script) -> Iterator[Mutant]:
     # Of rows of numbers: other inputs have more axes.
     if re.search(r"Conv\dd|Embedding|GRU|LSTM|RNN", script.text):
         return
-    for kind in script.classes("Module"):
-        for method in kind.body:
-            if (
-                isinstance(method, ast.FunctionDef)
-                and method.name == "forward"
-                and len(method.args.args) == 2
-            ):
-                given = method.args.args[1].arg
-                turned = f"{given} = {given}.reshape({given}.shape[1], {given}.shape[0]).t()"
-                yield script.mutant(script.before(method.body[0], turned))
+    for forward, given in script.forwards():
+        turned = f"{given} = {given}.reshape({given}.shape[1], {given}.shape[0]).t()"
+        yield script.mutant(script.before(forward.body[0], turned))
