@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import pkgutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -56,10 +57,9 @@ class Result:
 
 def operators(folder: str = "planting") -> dict[str, Operator]:
     """The operators by the name of their rule."""
-    found = sorted((Path(__file__).parent / folder).glob("*.py"))
     return {
-        path.stem.replace("_", "-"): cast(Operator, importlib.import_module(f"{folder}.{path.stem}"))
-        for path in found
+        name.replace("_", "-"): cast(Operator, importlib.import_module(f"{folder}.{name}"))
+        for _, name, _ in pkgutil.iter_modules([str(Path(__file__).parent / folder)])
     }
 
 

@@ -26,8 +26,8 @@ def plant(script: Script) -> Iterator[Mutant]:
             if times and isinstance(product.left, ast.Constant):
                 # One axis is forgotten, in the view and in the layer alike.
                 half = script.source(product.left)
-            elif isinstance(product, ast.Constant) and product.value % 4 == 0 and product.value > 32:
-                half = str(product.value * 3 // 4)
+            elif isinstance(product, ast.Constant) and isinstance(product.value, int):
+                half = str(product.value * 3 // 4) if product.value % 4 == 0 and product.value > 32 else None
             if half and "Conv1d" not in script.text and _reads(script, found.node, site.node):
                 call = found.node
                 assert isinstance(call, ast.Call)
