@@ -306,6 +306,9 @@ def _hints(kind: type) -> dict[str, Any]:
 def _decode(kind: Any, data: Any) -> Any:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return kind(**{name: _decode(hint, data[name]) for name, hint in _hints(kind).items()})
+    if hasattr(kind, "_fields"):
+        # A named tuple, which JSON knows as a list.
+        return kind(*(_decode(hint, item) for hint, item in zip(_hints(kind).values(), data, strict=True)))
     origin = typing.get_origin(kind)
     if origin is tuple:
         return tuple(_decode(typing.get_args(kind)[0], item) for item in data)
