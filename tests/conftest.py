@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator
 
-import psutil
 import pytest
 from hypothesis import settings
 from warm import AFRESH, Warm
@@ -22,12 +21,6 @@ settings.load_profile("nnlint")
 os.environ["NNLINT_NO_CACHE"] = "1"
 # Tests run side by side already; threads that wait for each other would only take from the other tests.
 os.environ["OMP_NUM_THREADS"] = "1"
-
-
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Half as many again as there are cores: a test often waits, for a process or for its time to be over."""
-    del config
-    return (psutil.cpu_count() or 1) * 3 // 2
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
