@@ -153,17 +153,24 @@ def needed(
     """
     from nnlint.experiments.graph import FEW, WHOLE
 
-    wanted: dict[str, Continuation] = {}
-    for entry in (
+    wanted = (
         *((FEW, WHOLE) if graphs else ()),
         *(entry for rule in rules for entry in rule.continuations),
         *also,
-    ):
-        if sense is not None and not sense(entry):
-            continue
-        wanted[entry.name] = wanted[entry.name].joined(entry) if entry.name in wanted else entry
+    )
     # The longest first: what is short fills the other cores beside it.
-    return tuple(sorted(wanted.values(), key=lambda entry: -entry.seconds))
+    return tuple(sorted(_sensible(wanted, sense), key=lambda entry: -entry.seconds))
+
+
+def _sensible(
+    wanted: Iterable[Continuation], sense: Callable[[Continuation], bool] | None
+) -> list[Continuation]:
+    """Those that make sense, each once and with all its meters."""
+    found: dict[str, Continuation] = {}
+    for entry in wanted:
+        if sense is None or sense(entry):
+            found[entry.name] = found[entry.name].joined(entry) if entry.name in found else entry
+    return list(found.values())
 
 
 def further(
@@ -181,7 +188,7 @@ def further(
             causes = [other for other in rules if other.page.name in rule.explained_by] if wanted else []
             if not any(_speaks(other, seen) for other in causes):
                 found += wanted
-    return found if sense is None else [entry for entry in found if sense(entry)]
+    return _sensible(found, sense)
 
 
 def _speaks(rule: Rule, seen: Capture) -> bool:

@@ -145,6 +145,9 @@ def test_nothing_more_is_run_for_what_a_rule_that_speaks_explains() -> None:
     assert further(rules, Capture(first_step=step)) == [ADAM]
     spoken = Capture(first_step=step, trajectories={"real": Trajectory("real", "none", (), "steps", 1.0)})
     assert further(rules, spoken) == []
+    # What two rules ask for is run once, measured for both.
+    both = further([doubting, doubting], Capture(first_step=step))  # type: ignore[list-item]
+    assert [(entry.name, entry.meters) for entry in both] == [(ADAM.name, ADAM.meters)]
 
 
 def test_a_try_cut_short_is_no_evidence() -> None:
