@@ -39,10 +39,10 @@ def watch(missing: bool, still: Callable[[], None], deadline: float, over: Calla
     def look() -> None:
         nonlocal deadline
         longest = _MISSING if missing else _WAITING
-        since, worked, below = time.monotonic(), time.process_time(), 0.0
+        since, worked, below = time.monotonic(), _worked(), 0.0
         while True:
             time.sleep(_LOOK)
-            now, working = time.monotonic(), time.process_time()
+            now, working = time.monotonic(), _worked()
             # Who is busy need not be asked what those below it do.
             working_below = below if working - worked > _NOTHING else _below()
             if working + working_below - worked - below > _NOTHING:
@@ -55,6 +55,14 @@ def watch(missing: bool, still: Callable[[], None], deadline: float, over: Calla
                 _thread.interrupt_main(_SIGNAL)
 
     threading.Thread(target=look, name="nnlint", daemon=True).start()
+
+
+def _worked() -> float:
+    """What this process has taken of a processor, in seconds, without the thread that asks.
+
+    Its looks cost more the more processes the machine has, and would be taken for work.
+    """
+    return time.process_time() - time.thread_time()
 
 
 def _below() -> float:
