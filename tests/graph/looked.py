@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from textwrap import dedent
+from textwrap import dedent, indent
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,6 +24,18 @@ from torch import nn
 from torch.nn import functional as F
 
 torch.manual_seed(0)
+"""
+
+
+def model(parts: str, forward: str) -> str:
+    """The text of a class `Net`: what its constructor makes, and its forward of `x`."""
+    return f"""
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+{indent(parts.strip(), " " * 8)}
+    def forward(self, x):
+{indent(forward.strip(), " " * 8)}
 """
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from textwrap import indent
 
 import pytest
-from looked import Looked, check
+from looked import Looked, check, model
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -15,12 +14,7 @@ def net(parts: str, forward: str, x: str, loss: str = "loss = F.cross_entropy(ou
     """A model, and a loop over a loader whose first batch is recorded."""
     return f"""
 from torch.utils.data import DataLoader, TensorDataset
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-{indent(parts.strip(), " " * 8)}
-    def forward(self, x):
-{indent(forward.strip(), " " * 8)}
+{model(parts, forward)}
 loader = DataLoader(TensorDataset({x}, torch.randint(0, 2, (70,))), batch_size=14)
 net = Net()
 optimizer = torch.optim.SGD(net.parameters(), lr=0.1)

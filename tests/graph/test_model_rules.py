@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from textwrap import indent
 
 import pytest
-from looked import Looked, check
+from looked import Looked, check, model
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -14,12 +13,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def net(parts: str, forward: str, x: str = "torch.randn(7, 6, 8)") -> str:
     """A model of these parts, and a step that trains it."""
     return f"""
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-{indent(parts.strip(), " " * 8)}
-    def forward(self, x):
-{indent(forward.strip(), " " * 8)}
+{model(parts, forward)}
 x = {x}
 net = Net()
 optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
